@@ -12,7 +12,7 @@ REPLICATIONS ?= 2000
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
+.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring openapi calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -35,6 +35,7 @@ test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then
 	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 	.venv/bin/python scripts/protocols --serin target/debug/serin
 	.venv/bin/python scripts/monitoring.py --serin target/debug/serin
+	.venv/bin/python scripts/openapi.py --serin target/debug/serin --examples 3
 	$(MAKE) test-python
 	scripts/dist.sh target/debug/serin target/dist-of-tests
 
@@ -68,6 +69,9 @@ test-python: .venv/ready ## Check the Python package, and install its wheel into
 
 monitoring: build .venv/ready ## Let a real Prometheus scrape a promotion and a rollback, and check rules and dashboard
 	.venv/bin/python scripts/monitoring.py --serin $(SERIN)
+
+openapi: build .venv/ready ## Test every route with requests generated from the OpenAPI document
+	.venv/bin/python scripts/openapi.py --serin $(SERIN) --examples 100
 
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
 	.venv/bin/python scripts/parity --serin $(SERIN)

@@ -5,9 +5,11 @@
 //! - [`protocols`]: `/predict` and the protocols of other servers: how each reads rows and writes answers.
 //! - `predicting`: a prediction, whatever the protocol. [`answer`]: what handlers take and answer.
 //! - [`problem`]: every error with its status code.
+//! - [`openapi`]: what the OpenAPI document says besides the types.
 //! - [`access`] and [`guard`]: who may use `/admin` and report outcomes.
 //! - [`server`]: listening, and stopping without losing anything; `connection`: the time clients have.
 
+pub mod openapi;
 pub mod problem;
 
 pub mod access;

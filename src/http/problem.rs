@@ -13,6 +13,7 @@ use actix_web::http::header;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use crate::canary::Refusal;
 use crate::canary::traffic::prediction_id::IdError;
@@ -34,6 +35,9 @@ macro_rules! kinds {
         }
 
         impl Kind {
+            /// All kinds, in the order of their statuses.
+            pub(super) const ALL: &[Kind] = &[$($(Kind::$kind,)*)*];
+
             fn row(self) -> (StatusCode, &'static str, &'static str) {
                 match self {
                     $($(Kind::$kind => (StatusCode::$status, $code, $title),)*)*
@@ -144,6 +148,16 @@ impl Kind {
     pub(crate) fn code(self) -> &'static str {
         self.row().1
     }
+
+    /// The HTTP status.
+    pub(super) fn status(self) -> u16 {
+        self.row().0.as_u16()
+    }
+
+    /// The kind in words.
+    pub(super) fn title(self) -> &'static str {
+        self.row().2
+    }
 }
 
 /// An error on its way to the client.
@@ -154,7 +168,8 @@ pub struct Problem {
 }
 
 /// The body of a problem (RFC 9457).
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = Problem)]
 #[serde(default)]
 pub struct ProblemBody<'a> {
     /// The problem type.
@@ -246,7 +261,7 @@ impl Problem {
 
 /// The form of an error body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(super) enum Form {
     /// RFC 9457, serin's own.
     ProblemJson,
     /// `error`, of Open Inference Protocol v2 and KServe v1.
@@ -257,7 +272,7 @@ enum Form {
 
 impl Form {
     /// The form that clients of this path read.
-    fn of(path: &str) -> Form {
+    pub(super) fn of(path: &str) -> Form {
         let is_below = |root: &str| {
             path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
@@ -267,6 +282,15 @@ impl Form {
             Form::Mlflow
         } else {
             Form::ProblemJson
+        }
+    }
+
+    /// The media type, and the name of the schema.
+    pub(super) fn schema(self) -> (&'static str, &'static str) {
+        match self {
+            Form::ProblemJson => ("application/problem+json", "Problem"),
+            Form::Error => ("application/json", "Error"),
+            Form::Mlflow => ("application/json", "MlflowError"),
         }
     }
 }

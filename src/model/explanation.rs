@@ -1,9 +1,10 @@
 //! Explanation of an answer: how much each feature contributed to it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// How a model explains its answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Explains {
     /// How contributions are computed.
     pub method: Method,
@@ -14,7 +15,7 @@ pub struct Explains {
 }
 
 /// How contributions are computed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub enum Method {
     /// Coefficient times the distance of the value from its reference; exact.
     #[serde(rename = "linear")]
@@ -28,7 +29,7 @@ pub enum Method {
 }
 
 /// What baseline and contributions add up to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unit {
     /// The log-odds of the answered probability, of many classes that of the answered class.

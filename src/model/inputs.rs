@@ -7,6 +7,7 @@ pub(crate) mod learning;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::artifact::error::ArtifactError;
 use super::schema::Feature;
@@ -26,7 +27,8 @@ const MAX_EDGES: usize = 20;
 pub const MAX_WORDS: usize = 20;
 
 /// The values of each feature in some rows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = TrainingInputs)]
 pub struct Inputs {
     /// Rows that were counted.
     pub rows: u64,
@@ -41,7 +43,7 @@ pub struct Inputs {
 /// number     (.., e_0] (e_0, e_1] ... (e_m, ..)      one bin more than edges
 /// category   one bin for each word, and one for all others
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InputHistogram {
     /// Rows without a value.
     pub missing: u64,

@@ -7,6 +7,7 @@ use std::fmt;
 use serde::Serialize;
 use smallvec::SmallVec;
 use smallvec::smallvec;
+use utoipa::ToSchema;
 
 use crate::text::lists::is_one_line;
 use crate::text::lists::listed;
@@ -27,7 +28,7 @@ pub fn bad_class_name(names: &[String]) -> Option<&String> {
 }
 
 /// What the numbers of a model's outputs mean.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(tag = "output", rename_all = "snake_case")]
 pub enum OutputKind {
     /// One number, the probability of the positive class.
@@ -45,7 +46,7 @@ pub enum OutputKind {
 }
 
 /// The label of an output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Label<'k> {
     /// 1 for the positive class of two, 0 for the other.

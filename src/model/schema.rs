@@ -34,6 +34,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use serde::Serializer;
+use utoipa::PartialSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
 
 pub use self::error::SchemaConflict;
 pub use self::error::SchemaError;
@@ -51,7 +54,7 @@ use crate::text::lists::quoted;
 const MAX_LEVELS: usize = 1_000_000;
 
 /// One input of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Feature {
     /// The column's name in the training data, and the key in a request.
     #[serde(deserialize_with = "text")]
@@ -61,7 +64,7 @@ pub struct Feature {
 }
 
 /// Kind of a feature, and how its values enter the model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeatureKind {
     /// A number `x`, encoded as `(x - mean) / scale`. A missing value is imputed with the mean.
@@ -208,6 +211,18 @@ impl Schema {
 impl Serialize for Schema {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.features.serialize(serializer)
+    }
+}
+
+impl PartialSchema for Schema {
+    fn schema() -> RefOr<utoipa::openapi::Schema> {
+        Vec::<Feature>::schema()
+    }
+}
+
+impl ToSchema for Schema {
+    fn schemas(schemas: &mut Vec<(String, RefOr<utoipa::openapi::Schema>)>) {
+        Vec::<Feature>::schemas(schemas);
     }
 }
 

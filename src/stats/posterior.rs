@@ -8,6 +8,7 @@ use std::f64::consts::TAU;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::distributions::binomial::ln_binomial;
 use super::distributions::incomplete_beta::GAUSS_LEGENDRE;
@@ -24,7 +25,7 @@ pub struct Posterior {
 }
 
 /// A normal distribution, of a difference.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Normal {
     /// Its mean.
     pub mean: f64,
@@ -155,7 +156,7 @@ pub fn spread_of_effects(effects: &[Effect], default: f64) -> Option<f64> {
 }
 
 /// A beta distribution, of a failure rate.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Beta {
     /// Failures that it is worth.
     pub failures: f64,

@@ -51,6 +51,7 @@ mod feedback;
 mod inputs;
 
 mod open_inference;
+mod openapi;
 
 mod post_promotion;
 

@@ -60,7 +60,12 @@ pub const ROOMS: [(&str, &[Room]); 4] = [
     ),
     (
         "http",
-        &[("reading", &[]), ("protocols", &["reading"]), ("routes", &["reading", "protocols"])],
+        &[
+            ("reading", &[]),
+            ("openapi", &["reading"]),
+            ("protocols", &["reading", "openapi"]),
+            ("routes", &["reading", "openapi", "protocols"]),
+        ],
     ),
 ];
 

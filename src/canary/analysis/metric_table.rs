@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::options::AnalysisOptions;
 use super::options::AnalysisOverrides;
@@ -21,7 +22,7 @@ use crate::stats::holm;
 pub const MAX_TABLE_METRICS: usize = 64;
 
 /// The correction of p-values for several metrics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Correction {
     /// No correction: with 20 equal metrics at 0.05, one false alarm is to be expected.
@@ -128,7 +129,7 @@ pub enum TableError {
 }
 
 /// The analysis of several metrics.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TableAnalysis {
     /// What to do.
     pub decision: Decision,
@@ -145,7 +146,7 @@ pub struct TableAnalysis {
 }
 
 /// One metric of a [`TableAnalysis`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MetricAnalysis {
     /// The metric.
     pub metric: MetricName,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::stats::MAX_MAGNITUDE;
 use crate::stats::Points;
@@ -79,7 +80,7 @@ impl Sample {
 }
 
 /// Values of each track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SampleCounts {
     /// Values of the stable version.
     pub baseline: u64,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::options::AnalysisOptions;
 use super::sample::Sample;
@@ -28,7 +29,7 @@ const BOOTSTRAP: Bootstrap = Bootstrap { resamples: 10_000, level: LEVEL };
 const DRIFT_BINS: u32 = 10;
 
 /// The statistics of a comparison. Below `min_samples` all but the means are `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct AnalysisStats {
     /// Two-sided p-value of the Mann-Whitney test.
     pub mann_whitney_pvalue: Option<f64>,
@@ -55,7 +56,7 @@ pub struct AnalysisStats {
 }
 
 /// Two rates compared: the shares of values that are 1.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct RateDifference {
     /// The canary's rate minus the baseline's.
     pub difference: f64,
@@ -66,7 +67,7 @@ pub struct RateDifference {
 }
 
 /// The non-inferiority test: how much worse is the canary, and is that within the margin?
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MarginTest {
     /// The largest accepted harm.
     pub margin: f64,
@@ -88,7 +89,7 @@ pub struct MarginTest {
 }
 
 /// Differences of the median and the upper quantiles.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct QuantileDifferences {
     /// The median.
     pub p50: QuantileDifference,
@@ -99,7 +100,7 @@ pub struct QuantileDifferences {
 }
 
 /// One quantile of both tracks.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct QuantileDifference {
     /// The baseline's.
     pub baseline: f64,
@@ -113,7 +114,7 @@ pub struct QuantileDifference {
 }
 
 /// How far the canary's distribution is from the baseline's.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Drift {
     /// Wasserstein distance, in the unit of the values: the average distance by which values would
     /// have to move.
@@ -125,7 +126,7 @@ pub struct Drift {
 }
 
 /// The customary reading of the population stability index, and what chance explains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DriftLevel {
     /// An index this large is likely (p >= 0.05) for two samples of one distribution.

@@ -1,6 +1,7 @@
 //! The decision about one metric: promote, roll back, or wait?
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::options::AnalysisOptions;
 use super::options::margin_text;
@@ -18,7 +19,7 @@ use crate::text::numbers::probability;
 use crate::text::numbers::two_numbers;
 
 /// The outcome of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
     /// The canary is better, or with a margin: not worse.
@@ -41,7 +42,7 @@ impl Decision {
 }
 
 /// The verdict on one metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricVerdict {
     /// Better, or with a margin: not worse.
@@ -67,7 +68,7 @@ impl MetricVerdict {
 }
 
 /// A decision with the numbers behind it.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Analysis {
     /// What to do.
     pub decision: Decision,

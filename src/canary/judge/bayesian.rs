@@ -7,6 +7,7 @@ pub mod prior;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::prior::EarlierEffects;
 use self::prior::Learned;
@@ -24,7 +25,7 @@ use crate::stats::posterior::Normal;
 use crate::stats::posterior::Posterior;
 
 /// The reading of one metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Reading {
     /// The metric.
     pub metric: MetricName,
@@ -40,7 +41,7 @@ pub struct Reading {
 }
 
 /// The prior of one metric.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricPrior {
     /// Of the difference, in the metric's unit.

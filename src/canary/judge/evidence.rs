@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::monitors::Monitors;
 use super::monitors::inputs::InputsMeasured;
@@ -40,7 +41,7 @@ fn has_compared(one: &MetricEvidence, least: u64) -> bool {
 }
 
 /// The evidence of the sequential judge. The conclusions follow from the numbers and the policy.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SequentialEvidence {
     /// The metrics and thresholds.
     pub policy: JudgePolicy,

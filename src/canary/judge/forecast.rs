@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::outlook::MAX;
 use self::outlook::Outlook;
@@ -39,7 +40,7 @@ mod scale;
 pub use self::range::Range;
 
 /// A forecast at the current request rate and effect.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Forecast {
     /// Judged requests of both tracks per second: those without a key and the first of each key.
     pub requests_per_second: f64,
@@ -67,7 +68,7 @@ pub struct Forecast {
 }
 
 /// The forecast for one metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MetricForecast {
     /// The metric.
     pub metric: MetricName,
@@ -90,7 +91,8 @@ pub struct MetricForecast {
 }
 
 /// The expected outcome of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ForecastOutcome)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// It passes.
@@ -102,7 +104,7 @@ pub enum Outcome {
 }
 
 /// The expected verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VerdictForecast {
     /// The verdict.
     pub verdict: Verdict,

@@ -11,6 +11,7 @@ use rand_xoshiro::rand_core::Rng as _;
 use rand_xoshiro::rand_core::SeedableRng as _;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::verdict::Reason;
 use super::verdict::Verdict;
@@ -28,7 +29,7 @@ use crate::stats::sequential::COLLAPSE;
 use crate::stats::welch_t_test;
 
 /// The inputs of one track.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrackInputs {
     /// Requests routed to the track.
     pub requests: u64,
@@ -41,7 +42,8 @@ pub struct TrackInputs {
 }
 
 /// The inputs of a health check.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = HealthCheckInputs)]
 pub struct Inputs {
     /// The stable version.
     pub stable: TrackInputs,
@@ -67,7 +69,7 @@ pub struct Inputs {
 ///   protects it from unequal spreads.
 /// - *ranks*, of the canary's latencies lowered by the tolerated margin: finds a slower typical request among few
 ///   values with heavy tails.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Confirmation {
     /// One-sided p-value of the permutation test; `None` unless Welch's test finds the canary slower than tolerated.
     pub permutation_p_value: Option<f64>,
@@ -76,7 +78,7 @@ pub struct Confirmation {
 }
 
 /// The evidence of a health check: its inputs and the results of both tests.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Evidence {
     /// The inputs.
     pub inputs: Inputs,
@@ -90,7 +92,7 @@ pub struct Evidence {
 }
 
 /// The difference of the scores, canary minus stable.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ScoreEvidence {
     /// Difference of the means.
     pub difference: f64,
@@ -105,7 +107,7 @@ pub struct ScoreEvidence {
 }
 
 /// Welch's test on mean latency. Differences are canary minus stable.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LatencyEvidence {
     /// Welch's t; `None` where it is infinite (two different constants).
     pub t_statistic: Option<f64>,
@@ -123,7 +125,7 @@ pub struct LatencyEvidence {
 
 /// Fisher's exact test on the failure counts. While stable has too few requests, the canary is compared
 /// with a fixed rate, so that a canary that fails every request does not pass for lack of a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FailureEvidence {
     /// The reference rate: stable's, or the fixed one.
     pub reference_rate: f64,

@@ -10,6 +10,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::evidence::SequentialEvidence;
 use super::health_check::Evidence;
@@ -28,7 +29,7 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::Source;
 
 /// A verdict with everything it rests on, for one rollout, step and artifact.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Judgement {
     /// The rollout.
     pub rollout: u64,

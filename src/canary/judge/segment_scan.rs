@@ -12,6 +12,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::monitors::measured::Measured;
 use super::monitors::segments::SegmentMeasured;
@@ -23,7 +24,7 @@ use crate::canary::policy::segments::SegmentName;
 use crate::stats::e_benjamini_hochberg;
 
 /// The conclusions about all segments.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentScan {
     /// The probability of ever having a finding if the canary harms no segment.
     pub alpha: f64,
@@ -34,7 +35,7 @@ pub struct SegmentScan {
 }
 
 /// Harm in a segment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SegmentFinding {
     /// The segment.
     pub segment: SegmentName,

@@ -22,6 +22,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::margins::Margins;
 use super::monitors::measured::Measured;
@@ -34,7 +35,7 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::MonitorKind;
 
 /// The conclusion of the sequential judge.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SequentialVerdict {
     /// What should happen to the canary.
     pub verdict: Verdict,

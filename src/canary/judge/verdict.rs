@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::monitors::measured::Counts;
 use super::monitors::measured::LastLook;
@@ -10,7 +11,7 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::segments::SegmentName;
 
 /// What should happen to the canary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// There is enough data, and no sign of harm.
@@ -33,7 +34,7 @@ impl Verdict {
 }
 
 /// The conclusion about one metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Classification {
     /// Non-inferiority is shown: the canary stays within the accepted margin.
@@ -47,7 +48,7 @@ pub enum Classification {
 }
 
 /// The evidence about one metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MetricEvidence {
     /// The metric.
     pub metric: MetricName,
@@ -108,7 +109,8 @@ pub struct MetricEvidence {
 }
 
 /// Why a verdict was reached. The numbers are in the evidence of the same judgement.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(no_recursion)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Health check: the canary fails more often than stable, and not by chance.
@@ -144,7 +146,7 @@ pub enum Reason {
 }
 
 /// Something that a person should look at before the rollout continues.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Concern {
     /// Harm in a segment.

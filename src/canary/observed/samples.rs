@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::outputs::Means;
 use super::outputs::Numbers;
@@ -71,20 +72,20 @@ impl fmt::Display for Failure {
 }
 
 /// Failed predictions by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Failures {
-    /// See [`Failure::Error`].
+    /// The model returned an error.
     pub error: u64,
-    /// See [`Failure::Panic`].
+    /// The model panicked.
     pub panic: u64,
-    /// See [`Failure::NotAProbability`].
+    /// The model returned NaN, an infinity, or as a probability a number outside 0 to 1.
     pub not_a_probability: u64,
-    /// See [`Failure::Deadline`].
+    /// The model did not answer in time.
     pub deadline: u64,
-    /// See [`Failure::Busy`].
+    /// Predictions hang in every inference thread.
     pub busy: u64,
-    /// See [`Failure::BreakerOpen`].
+    /// The circuit breaker was open, so the model was not called.
     pub breaker_open: u64,
 }
 

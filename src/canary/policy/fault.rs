@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::MAX_DELAY_MS;
 use crate::canary::traffic::weight::Weight;
@@ -21,12 +22,16 @@ pub type Segments<'a> = &'a [(Cow<'a, str>, Cow<'a, str>)];
 /// assert_eq!(Injection::try_from(fields)?.error_rate().percent(), 20.0);
 /// # Ok::<(), serin::text::fields::FieldError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "InjectionFields", into = "InjectionFields")]
 pub struct Injection {
+    #[schema(value_type = Option<u32>)]
     delay_ms: u32,
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 1)]
     error_rate: Weight,
+    #[schema(value_type = Option<f64>, minimum = -1, maximum = 1)]
     score_shift: f64,
+    #[schema(required = false)]
     segment: BTreeMap<String, String>,
 }
 

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::stats::Margin;
 
 /// The thresholds of both tests.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HealthPolicy {
     /// Significance level of each test. Default 0.05.
     pub alpha: f64,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::health::HealthPolicy;
 use super::metric::MAX_METRICS;
@@ -21,7 +22,7 @@ use crate::stats::sequential::EvidenceUnit;
 use crate::text::fields::FieldError;
 
 /// What the sequential judge judges, and by which thresholds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct JudgePolicy {
     /// The probability that a harmless canary is ever rolled back, over all metrics together. Default 0.05.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::health::HealthPolicy;
 use crate::stats::Harm;
@@ -21,7 +22,7 @@ pub use super::source::Source;
 /// One metric of a policy. Made by [`JudgePolicy::new`], so every field is in its range.
 ///
 /// [`JudgePolicy::new`]: super::judge_policy::JudgePolicy::new
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metric {
     /// Its name.
@@ -60,8 +61,9 @@ pub struct Metric {
 }
 
 /// The name of a metric: 1 to 64 letters, digits, `_`, `.` or `-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
+#[schema(pattern = "^[A-Za-z0-9_.-]{1,64}$")]
 pub struct MetricName(String);
 
 /// The most metrics of a policy: each costs microseconds per second and about 100 kB.

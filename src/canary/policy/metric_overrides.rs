@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::metric::Metric;
 use super::metric::MetricName;
@@ -18,7 +19,7 @@ use crate::stats::sequential::Test;
 use crate::text::fields::FieldError;
 
 /// Changes to one metric; what is left out keeps the default of its source.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MetricOverride {
     /// `latency`, `latency_p99`, `failures`, `score`, `log_loss`, `brier`, .., or the name that values are recorded
@@ -52,7 +53,7 @@ pub struct MetricOverride {
 }
 
 /// Changes to the policy.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct JudgePolicyOverride {
     /// Changes to built-in metrics, and metrics of recorded values.

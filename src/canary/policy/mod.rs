@@ -34,9 +34,10 @@ use health::HealthPolicy;
 use judge_policy::JudgePolicy;
 use plan::Plan;
 use post_promotion::PostPromotionPolicy;
+use utoipa::ToSchema;
 
 /// How a rollout is run unless its deploy request says otherwise.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Policy {
     /// The canary's share of traffic. Default 10 %.
     pub weight: Weight,
@@ -45,6 +46,7 @@ pub struct Policy {
     pub shadow: Weight,
     /// Recommended minimum duration of a manual step. Default one hour. It is shown, not enforced.
     #[serde(with = "DurationWithin::<0, MONTH>")]
+    #[schema(value_type = String, examples("90s"))]
     pub bake: Duration,
     /// Who promotes and rolls back. Default: a person.
     pub mode: Mode,
@@ -53,6 +55,7 @@ pub struct Policy {
     pub plan: Plan,
     /// Time limit of one canary prediction; then stable answers. Default one second.
     #[serde(with = "DurationWithin::<0, MONTH>")]
+    #[schema(value_type = String, examples("90s"))]
     pub canary_deadline: Duration,
     /// Circuit breaker for the canary.
     #[serde(default)]
@@ -68,7 +71,7 @@ pub struct Policy {
 }
 
 /// Who promotes and rolls back.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// A person, through `/admin` or the command line.

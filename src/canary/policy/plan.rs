@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::traffic::weight::Weight;
 use crate::text::ranges::DurationWithin;
@@ -16,13 +17,14 @@ use crate::text::ranges::integer;
 use crate::text::ranges::samples;
 
 /// What a rollout does by itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Plan {
     /// The canary's shares in rising order, at least one. Only the first may be 0; then it shadows.
     pub steps: Vec<PlannedStep>,
     /// Time after the deployment that is excluded from judgement, so that caches can fill.
     #[serde(with = "DurationWithin::<0, HOUR>")]
+    #[schema(value_type = String, examples("90s"))]
     pub warm_up: Duration,
     /// Samples that each track needs at each step before the next. A track whose share is 0 % or whose
     /// partner's is 100 % needs none.
@@ -30,9 +32,11 @@ pub struct Plan {
     pub min_samples: u64,
     /// Interval between looks at the evidence.
     #[serde(with = "DurationWithin::<{ 100 * MILLISECOND }, HOUR>")]
+    #[schema(value_type = String, examples("90s"))]
     pub look: Duration,
     /// Time limit of the whole rollout.
     #[serde(with = "DurationWithin::<SECOND, MONTH>")]
+    #[schema(value_type = String, examples("90s"))]
     pub deadline: Duration,
     /// What happens at the deadline.
     pub at_deadline: AtDeadline,
@@ -40,13 +44,14 @@ pub struct Plan {
     pub approval: bool,
     /// Minimum time between a rollback by serin and the next automatic rollout.
     #[serde(with = "DurationWithin::<0, MONTH>")]
+    #[schema(value_type = String, examples("90s"))]
     pub cool_down: Duration,
     /// Limits that roll the canary back at once, between two looks.
     pub triggers: Triggers,
 }
 
 /// One share and how long it lasts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(from = "StepFields")]
 pub struct PlannedStep {
     /// The canary's share.
@@ -57,6 +62,7 @@ pub struct PlannedStep {
     pub shadow: Weight,
     /// Minimum duration; `None`: until a person resumes the rollout.
     #[serde(with = "OptionalDurationWithin::<0, MONTH>", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, examples("90s"))]
     pub bake: Option<Duration>,
     /// A step in shadow alone ends after this long, even with too few pairs for its guardrails to pass. `None`: it waits
     /// for them.
@@ -64,6 +70,7 @@ pub struct PlannedStep {
         with = "OptionalDurationWithin::<SECOND, MONTH>",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<String>, examples("90s"))]
     pub at_most: Option<Duration>,
 }
 
@@ -87,7 +94,7 @@ impl From<StepFields> for PlannedStep {
 }
 
 /// What becomes of a rollout that takes too long.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AtDeadline {
     /// It is paused, and a person decides; if none does within as long again, it is rolled back.
@@ -99,7 +106,7 @@ pub enum AtDeadline {
 
 /// Limits that roll the canary back without waiting for a look. They are absolute, so they need no
 /// data of stable; lesser harm is left to the judge.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Triggers {
     /// Consecutive failures of the canary; 0 turns it off.
@@ -110,6 +117,7 @@ pub struct Triggers {
     /// Ceiling of the canary's p99 latency: checked at each look from [`MIN_SAMPLES_FOR_P99`] samples of the step
     /// on, and by [`MAX_ABOVE_CEILING`] of the last [`WINDOW`] answers above it between two looks.
     #[serde(with = "OptionalDurationWithin::<1, HOUR>", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, examples("90s"))]
     pub p99_ceiling: Option<Duration>,
 }
 

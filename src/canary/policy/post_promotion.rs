@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::judge_policy::JudgePolicy;
 use crate::text::durations::exactly;
@@ -14,18 +15,19 @@ use crate::text::ranges::DurationWithin;
 use crate::text::ranges::MONTH;
 
 /// How long a promotion is monitored by late labels, and what happens if they show harm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PostPromotionPolicy {
     /// How long the previous version is kept ready while labels arrive. Default 0: no monitoring.
     #[serde(with = "DurationWithin::<0, MONTH>")]
+    #[schema(value_type = String, examples("90s"))]
     pub monitor: Duration,
     /// What happens if they show harm. Default: it is reported.
     pub action: HarmAction,
 }
 
 /// What happens when late labels show that a promoted version does harm.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HarmAction {
     /// The journal, the status and the log say so, once.

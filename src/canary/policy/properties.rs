@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::health::HealthPolicy;
 use crate::stats::Harm;
@@ -10,7 +11,7 @@ use crate::stats::Margin;
 use crate::stats::sequential::Test;
 
 /// What the harm of a metric leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Harm rolls back.

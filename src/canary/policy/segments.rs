@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::text::fields::FieldError;
 use crate::text::lists::MAX_NAME_BYTES;
@@ -26,7 +27,7 @@ pub const MAX_VALUES: usize = 16;
 pub const OTHER: &str = "other";
 
 /// Declared keys, and what harm in a segment leads to.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Segments {
     /// In the order of their names; at most [`MAX_KEYS`].
@@ -36,7 +37,7 @@ pub struct Segments {
 }
 
 /// What harm in a segment leads to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SegmentHarm {
     /// The rollout is held, a promotion is refused, and a person decides.
@@ -47,7 +48,7 @@ pub enum SegmentHarm {
 }
 
 /// A declared key.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Key {
     /// Its name.
@@ -57,7 +58,7 @@ pub struct Key {
 }
 
 /// The values of a key that have a segment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Values {
     /// The listed values.
@@ -67,12 +68,12 @@ pub enum Values {
 }
 
 /// A key or value: 1 to 64 letters, digits, `_`, `.` or `-`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String")]
 pub struct Word(String);
 
 /// One segment.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentName {
     /// The key.

@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::health::GROSS_SHIFT;
 use super::health::HealthPolicy;
@@ -24,7 +25,7 @@ pub use super::properties::Role;
 pub use super::properties::Unit;
 
 /// What the versions of a rollout answer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outputs {
     /// The probability of one of two classes.
@@ -55,7 +56,7 @@ impl Outputs {
 }
 
 /// Where the values of a metric come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// Seconds per request, divided by its rows.

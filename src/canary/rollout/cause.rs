@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::policy::metric::MetricName;
 use crate::text::ranges::DurationWithin;
 use crate::text::ranges::MONTH;
 
 /// Why a rollout was rolled back or paused, or a promotion reverted.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
     /// A person decided, and may have said why.
@@ -25,6 +26,7 @@ pub enum Cause {
         p99_seconds: f64,
         /// The ceiling.
         #[serde(with = "DurationWithin::<0, MONTH>")]
+        #[schema(value_type = String, examples("90s"))]
         ceiling: Duration,
     },
     /// The judgement of the event shows harm.
@@ -37,6 +39,7 @@ pub enum Cause {
         missing: Missing,
         /// The time limit.
         #[serde(with = "DurationWithin::<0, MONTH>")]
+        #[schema(value_type = String, examples("90s"))]
         limit: Duration,
         /// Whether the rollout was then held for the same time again without a decision.
         is_forgotten: bool,
@@ -59,7 +62,7 @@ impl Cause {
 }
 
 /// What a rollout lacked at its deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Missing {
     /// The approval of a person.
@@ -69,7 +72,7 @@ pub enum Missing {
 }
 
 /// Why the circuit breaker tripped.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum TripReason {
     /// Failures among the last [`WINDOW`](crate::canary::policy::plan::WINDOW) requests.
@@ -85,6 +88,7 @@ pub enum TripReason {
         slow: u32,
         /// The ceiling.
         #[serde(with = "DurationWithin::<0, MONTH>")]
+        #[schema(value_type = String, examples("90s"))]
         ceiling: Duration,
     },
 }

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::cause::Cause;
 use super::state::FeatureChange;
@@ -18,7 +19,7 @@ use crate::canary::policy::fault::Injection;
 use crate::canary::traffic::weight::Weight;
 
 /// A journal event. Past tense: it was decided, and [`apply`](super::apply::apply) says what it changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Event {
     /// serin started for the first time, with this stable version.
@@ -34,6 +35,7 @@ pub enum Event {
         policy: Box<Policy>,
         /// The salt of its traffic split.
         #[serde(with = "super::salt")]
+        #[schema(value_type = String)]
         salt: u128,
         /// The reason, if one was given.
         reason: Option<String>,

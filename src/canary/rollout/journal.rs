@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::apply::Transition;
 use super::apply::apply;
@@ -15,7 +16,7 @@ use super::refusal::Refusal;
 use super::state::State;
 
 /// One event with its place in the journal and its time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Entry {
     /// Counted from 1 without gaps; the newest is the revision of the state.
     pub sequence: u64,

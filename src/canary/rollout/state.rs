@@ -7,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::refusal::Refusal;
 use crate::canary::judge::bayesian::prior::EarlierEffects;
@@ -22,7 +23,7 @@ use crate::canary::policy::source::Origin;
 use crate::canary::traffic::weight::Weight;
 
 /// A model version.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Version {
     /// `model_v1`: the file's name without its ending.
@@ -63,7 +64,7 @@ pub struct State {
 }
 
 /// The features in which a canary differs from stable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeatureChange {
     /// Those that only the canary takes.
@@ -106,7 +107,7 @@ impl Clients {
 }
 
 /// An artifact that is deployed again only by override.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Quarantined {
     /// The version that it was when it was quarantined.
     pub version: String,
@@ -182,7 +183,7 @@ pub enum Phase {
 }
 
 /// A delay injected into the canary's predictions, for demonstrations and tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Slowdown {
     /// Whether the delay is on.
     pub enabled: bool,
@@ -191,7 +192,7 @@ pub struct Slowdown {
 }
 
 /// How a rollout ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Ended {
     /// The rollout.
     pub rollout: u64,
@@ -209,7 +210,8 @@ pub struct Ended {
 }
 
 /// The outcome of a rollout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RolloutOutcome)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The canary became stable.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// A share of traffic in basis points (hundredths of a percent), 0 to 10 000.
 ///
@@ -16,8 +17,11 @@ use thiserror::Error;
 /// assert!(Weight::from_percent(100.1).is_err());
 /// # Ok::<(), serin::canary::traffic::weight::WeightError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
 #[serde(try_from = "f64", into = "f64")]
+#[schema(value_type = f64, minimum = 0, maximum = 100)]
 pub struct Weight(u16);
 
 impl Weight {

@@ -1,14 +1,16 @@
 //! KServe v1, which is TensorFlow Serving's, and the form of Vertex AI: `/v1/models`.
 
-use serde_json::json;
-
+use super::model::ModelNames;
+use super::model::ModelReady;
 use super::model::check_name;
 use super::model::check_ready;
+use super::predict::Answered;
 use super::rows_protocol;
 use super::rows_protocol::Members;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json;
+use crate::http::openapi::requests::KserveRequest;
 use crate::http::predicting;
 use crate::http::predicting::Asked;
 use crate::http::predicting::Done;
@@ -19,19 +21,43 @@ use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::shared::Shared;
 
-/// `GET /v1/models`
+/// The name of the model.
+#[utoipa::path(
+    get,
+    path = "/v1/models",
+    tag = "KServe v1",
+    operation_id = "kserve_models",
+    responses((status = 200, description = "One name", body = ModelNames)),
+)]
 pub async fn models(call: Call) -> Answer {
-    json(&json!({ "models": [call.shared.settings.model_name] }))
+    json(&ModelNames::of(&call.shared))
 }
 
-/// `GET /v1/models/{model}`: whether it is ready.
+/// Whether the model is ready.
+#[utoipa::path(
+    get,
+    path = "/v1/models/{model}",
+    tag = "KServe v1",
+    operation_id = "kserve_model",
+    params(("model" = String, Path, description = "The name of the model")),
+    responses((status = 200, description = "It is", body = ModelReady)),
+)]
 pub async fn model(call: Call) -> Answer {
     let name = name(&call)?;
     check_ready(&call.shared)?;
-    json(&json!({ "name": name, "ready": true }))
+    json(&ModelReady { name, ready: true })
 }
 
-/// `POST /v1/models/{model}:predict`
+/// Answers rows.
+#[utoipa::path(
+    post,
+    path = "/v1/models/{model}:predict",
+    tag = "KServe v1",
+    operation_id = "kserve_predict",
+    params(("model" = String, Path, description = "The name of the model")),
+    request_body = KserveRequest,
+    responses((status = 200, description = "The answers", body = Answered)),
+)]
 pub async fn predict(call: Call) -> Answer {
     name(&call)?;
     predicting::answer(Instances, call).await

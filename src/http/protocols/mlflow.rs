@@ -4,11 +4,14 @@ use actix_web::http::header;
 
 use super::csv_rows;
 use super::model::check_ready;
+use super::predict::Answered;
 use super::rows_protocol;
 use super::rows_protocol::Members;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::text;
+use crate::http::openapi::requests::CsvRows;
+use crate::http::openapi::requests::MlflowRequest;
 use crate::http::predicting;
 use crate::http::predicting::Asked;
 use crate::http::predicting::Attributes;
@@ -20,18 +23,52 @@ use crate::http::problem::Problem;
 use crate::http::reading::body::is_csv;
 use crate::http::shared::Shared;
 
-/// `GET /ping` and `GET /health`
+/// Whether the server takes requests.
+#[utoipa::path(
+    get,
+    path = "/ping",
+    tag = "MLflow",
+    operation_id = "ping",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+)]
 pub async fn ping(call: Call) -> Answer {
     check_ready(&call.shared)?;
     text("ok\n")
 }
 
-/// `GET /version`
+/// The same as `/ping`.
+#[utoipa::path(
+    get,
+    path = "/health",
+    tag = "MLflow",
+    operation_id = "mlflow_health",
+    responses((status = 200, description = "The server takes requests", body = String, content_type = "text/plain")),
+)]
+pub async fn health(call: Call) -> Answer {
+    ping(call).await
+}
+
+/// The version of serin.
+#[utoipa::path(
+    get,
+    path = "/version",
+    tag = "MLflow",
+    operation_id = "version",
+    responses((status = 200, description = "Its name and version", body = String, content_type = "text/plain")),
+)]
 pub async fn version(_: Call) -> Answer {
     text(concat!("serin/", env!("CARGO_PKG_VERSION")))
 }
 
-/// `POST /invocations`
+/// Answers rows, in the forms of MLflow or as CSV.
+#[utoipa::path(
+    post,
+    path = "/invocations",
+    tag = "MLflow",
+    operation_id = "invocations",
+    request_body(content((MlflowRequest = "application/json"), (CsvRows = "text/csv"))),
+    responses((status = 200, description = "The answers", body = Answered)),
+)]
 pub async fn invocations(call: Call) -> Answer {
     let content_type = call.request.headers().get(header::CONTENT_TYPE);
     let is_csv = content_type.and_then(|it| it.to_str().ok()).is_some_and(is_csv);

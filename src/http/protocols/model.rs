@@ -1,8 +1,30 @@
 //! The model of this server, as protocols name it: its name, and whether it is ready.
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::shared::Shared;
+
+/// The names of all models: the one.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ModelNames {
+    models: [String; 1],
+}
+
+impl ModelNames {
+    pub(super) fn of(shared: &Shared) -> ModelNames {
+        ModelNames { models: [shared.settings.model_name.clone()] }
+    }
+}
+
+/// A model that is ready.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ModelReady {
+    pub(super) name: String,
+    pub(super) ready: bool,
+}
 
 /// Checks that this is the name of the model.
 ///

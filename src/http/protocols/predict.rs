@@ -6,10 +6,12 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde::Serializer;
+use utoipa::ToSchema;
 
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::written;
+use crate::http::openapi::requests::PredictRequest;
 use crate::http::predicting;
 use crate::http::predicting::Asked;
 use crate::http::predicting::Attributes;
@@ -29,8 +31,9 @@ use crate::model::OutputKind;
 use crate::model::schema::features::Optional;
 
 /// The body of the answer.
-#[derive(Serialize)]
-struct Answered<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = Prediction)]
+pub(super) struct Answered<'a> {
     #[serde(flatten)]
     rows: Rows<'a>,
     model_used: &'static str,
@@ -48,7 +51,8 @@ struct Answered<'a> {
     explained: Option<explanation::About<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PredictedRows)]
 #[serde(untagged)]
 enum Rows<'a> {
     One(Row<'a>),
@@ -57,13 +61,15 @@ enum Rows<'a> {
 
 /// The answer to a row, by the kind of output: `probability` and `label` of two classes, `label` and `probabilities`
 /// of many, or a `score`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PredictedRow)]
 struct Row<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     probability: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<Label<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = BTreeMap<String, f64>)]
     probabilities: Option<ByClass<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     score: Option<f64>,
@@ -108,7 +114,15 @@ impl<'a> Row<'a> {
 
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
 
-/// Answers a prediction request.
+/// Answers one row, or many.
+#[utoipa::path(
+    post,
+    path = "/predict",
+    tag = "predictions",
+    operation_id = "predict",
+    request_body = PredictRequest,
+    responses((status = 200, description = "The answer", body = Answered)),
+)]
 pub async fn predict(call: Call) -> Answer {
     predicting::answer(Predict, call).await
 }

@@ -15,6 +15,7 @@ use actix_web::web::Bytes;
 use actix_web::web::Payload;
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
+use utoipa::ToSchema;
 
 use super::body_room::BodyRoom;
 use super::body_room::Reserved;
@@ -59,7 +60,7 @@ impl ContentType {
 const BINARY: &str = "application/octet-stream";
 
 /// The body of a route that takes none.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 

@@ -24,7 +24,7 @@ pub fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 }
 
 /// Maximum length of keys and ids: they are identifiers, not documents.
-const MAX_KEY_BYTES: usize = 256;
+pub(crate) const MAX_KEY_BYTES: usize = 256;
 
 /// Checks the length of a key or id.
 ///

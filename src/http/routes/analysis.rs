@@ -3,7 +3,8 @@
 //! `/status` is as open as `/predict`; the other two need the admin token if there is one.
 
 use serde::Deserialize;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::MetricName;
 use crate::canary::Track;
@@ -16,19 +17,46 @@ use crate::http::reading::body;
 use crate::http::reading::body::Nothing;
 use crate::http::reading::fields::check_key;
 use crate::http::reading::fields::given;
+use crate::service::reported::recordings::RecordedCounts;
 
-/// The body of `/record`.
-#[derive(Deserialize)]
+/// A value.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Record {
+    /// `baseline` (or `stable`) or `canary`.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = MeasuredVersion, required = true)]
     version: Option<String>,
+    /// The value.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = f64, required = true, minimum = -1e144, maximum = 1e144)]
     score: Option<f64>,
+    /// What it measures; `score` by default.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = MetricName, required = false)]
     metric: Option<String>,
+    /// The user or session. Of each key the judge takes only the first value.
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false, max_length = 256)]
     key: Option<String>,
+}
+
+/// Which version was measured.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "only describes a field")]
+enum MeasuredVersion {
+    Baseline,
+    Stable,
+    Canary,
+}
+
+/// That it is done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RecordingDone)]
+struct Done {
+    /// `recorded` or `cleared`.
+    status: &'static str,
 }
 
 /// The default metric.
@@ -36,7 +64,15 @@ const DEFAULT_METRIC: &str = "score";
 
 const EXAMPLE: &str = r#"{"version": "canary", "score": 0.87}"#;
 
-/// `POST /record`
+/// Records a value measured elsewhere.
+#[utoipa::path(
+    post,
+    path = "/record",
+    tag = "measured elsewhere",
+    operation_id = "record",
+    request_body = Record,
+    responses((status = 200, description = "It is recorded", body = Done)),
+)]
 pub async fn record(call: Call) -> Answer {
     let Record { version, score, metric, key } = body::parse(&call.body, EXAMPLE)?;
     let missing = |field| Problem::missing(field, EXAMPLE);
@@ -47,21 +83,36 @@ pub async fn record(call: Call) -> Answer {
     // As in a prediction, an empty key means no key.
     let key = key.as_deref().filter(|key| !key.is_empty());
     call.shared.service.recordings().record(track, metric, score, key)?;
-    json(&json!({ "status": "recorded" }))
+    json(&Done { status: "recorded" })
 }
 
-/// `GET /status`
+/// How many values are recorded.
+#[utoipa::path(
+    get,
+    path = "/status",
+    tag = "measured elsewhere",
+    operation_id = "recorded",
+    responses((status = 200, description = "Counts by track and metric", body = RecordedCounts)),
+)]
 pub async fn status(call: Call) -> Answer {
     json(&call.shared.service.recordings().counts())
 }
 
-/// `POST /reset`
+/// Deletes all recorded values.
+#[utoipa::path(
+    post,
+    path = "/reset",
+    tag = "measured elsewhere",
+    operation_id = "reset",
+    request_body = Option<Nothing>,
+    responses((status = 200, description = "They are deleted", body = Done)),
+)]
 pub async fn reset(call: Call) -> Answer {
     // Browsers send a bodiless POST cross-site without a preflight, and this one deletes.
     access::same_site(call.request.headers())?;
     let Nothing {} = body::parse_or_default(&call.body)?;
     call.shared.service.recordings().clear();
-    json(&json!({ "status": "cleared" }))
+    json(&Done { status: "cleared" })
 }
 
 fn track(version: &str) -> Result<Track, Problem> {

@@ -5,6 +5,7 @@
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::IgnoredAny;
+use utoipa::ToSchema;
 
 use super::analysis::metric_name;
 use crate::canary::Analysis;
@@ -28,43 +29,59 @@ use crate::service::reported::analysis::analyzed_table;
 use crate::stats::Margin;
 
 /// One metric: the whole body, or an element of `metrics`. Without values, the recorded ones.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = AnalyzedMetric)]
 #[serde(deny_unknown_fields)]
 struct Metric {
     #[serde(default, alias = "stable", deserialize_with = "given")]
+    #[schema(nullable = false)]
     baseline: Option<Vec<f64>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     canary: Option<Vec<f64>>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     metric: Option<String>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     p_threshold: Option<f64>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     effect_threshold: Option<f64>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     min_samples: Option<u64>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     higher_is_better: Option<bool>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     margin: Option<MarginBody>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     weight: Option<f64>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     critical: Option<bool>,
 }
 
 /// A body with `metrics`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AnalyzedTable)]
 #[serde(deny_unknown_fields)]
 struct Table {
     metrics: Vec<Metric>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     p_threshold: Option<f64>,
     #[serde(default)]
+    #[schema(nullable = false)]
     correction: Option<Correction>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     promote_score: Option<f64>,
     #[serde(default, deserialize_with = "given")]
+    #[schema(nullable = false)]
     rollback_score: Option<f64>,
 }
 
@@ -75,7 +92,7 @@ struct Shape {
 }
 
 /// `3` in the unit of the values, or `"5%"` of the baseline's mean.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(
     untagged,
     expecting = "not a margin; use a number in the unit of the values, or a percentage like \"5%\""
@@ -85,15 +102,36 @@ enum MarginBody {
     Text(String),
 }
 
+/// The body.
+#[derive(ToSchema)]
+#[schema(as = Analyzed)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only describes the body")]
+enum Asked {
+    Metric(Metric),
+    Table(Table),
+}
+
 /// One metric, or several.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = AnalysisOutcome)]
 #[serde(untagged)]
 enum Outcome {
     Metric(Box<Analysis>),
     Table(TableAnalysis),
 }
 
-/// `POST /analyze`
+/// Compares two samples, or a table of metrics.
+///
+/// An analysis advises and changes nothing. Without values it compares the recorded ones.
+#[utoipa::path(
+    post,
+    path = "/analyze",
+    tag = "measured elsewhere",
+    operation_id = "analyze",
+    request_body = Option<Asked>,
+    responses((status = 200, description = "The comparison", body = Outcome)),
+)]
 pub async fn analyze(call: Call) -> Answer {
     let permit = call.shared.analyses.permit().await?;
     let body = call.body.clone();

@@ -8,11 +8,16 @@ use actix_web::http::header;
 use serde::Deserialize;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
 
 use crate::canary::Weight;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::InjectionFields;
 use crate::canary::policy::metric_overrides::JudgePolicyOverride;
+use crate::canary::policy::plan::Plan;
+use crate::canary::policy::plan::PlannedStep;
+use crate::canary::policy::post_promotion::PostPromotionPolicy;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json_at;
@@ -30,71 +35,159 @@ use crate::text::fields::Changes;
 use crate::text::ranges::MONTH;
 use crate::text::ranges::OptionalDurationWithin;
 
+/// The header of commands.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only describes the header")]
+struct IfMatch {
+    /// The revision (`ETag`) that the command is meant for. If the state has changed since, it is refused with 412.
+    #[param(rename = "If-Match", pattern = r#"^(\*|[0-9]{1,18}|"[0-9]{1,18}")$"#)]
+    if_match: Option<String>,
+}
+
 /// The body of `promote-canary`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = PromoteBody)]
 #[serde(deny_unknown_fields)]
 struct Promote {
     #[serde(default)]
     force: bool,
+    /// One line of text, for the journal.
+    #[schema(
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+    )]
     reason: Option<String>,
 }
 
-/// `POST /admin/promote-canary`
+/// Makes the canary stable.
+///
+/// Refused while the evidence does not pass, unless it is forced with a reason.
+#[utoipa::path(
+    post,
+    path = "/admin/promote-canary",
+    tag = "rollout",
+    operation_id = "promote_canary",
+    params(IfMatch),
+    request_body = Option<Promote>,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn promote(call: Call) -> Answer {
     let Promote { force, reason } = order(&call, None)?;
     command(&call, Command::Promote { force, reason }).await
 }
 
 /// The body of `rollback-canary`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RollBackBody)]
 #[serde(deny_unknown_fields)]
 struct RollBack {
+    /// One line of text, for the journal.
+    #[schema(
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+    )]
     reason: Option<String>,
     #[serde(default)]
     quarantine: bool,
 }
 
-/// `POST /admin/rollback-canary`
+/// Takes the canary out of the traffic.
+#[utoipa::path(
+    post,
+    path = "/admin/rollback-canary",
+    tag = "rollout",
+    operation_id = "rollback_canary",
+    params(IfMatch),
+    request_body = Option<RollBack>,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn roll_back(call: Call) -> Answer {
     let RollBack { reason, quarantine } = order(&call, None)?;
     command(&call, Command::RollBack { reason, quarantine }).await
 }
 
 /// The body of `revert`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RevertBody)]
 #[serde(deny_unknown_fields)]
 struct Revert {
+    /// One line of text, for the journal.
+    #[schema(
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+    )]
     reason: Option<String>,
 }
 
-/// `POST /admin/revert`
+/// Makes the version stable again that the newest promotion replaced.
+#[utoipa::path(
+    post,
+    path = "/admin/revert",
+    tag = "rollout",
+    operation_id = "revert",
+    params(IfMatch),
+    request_body = Option<Revert>,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn revert(call: Call) -> Answer {
     let Revert { reason } = order(&call, None)?;
     command(&call, Command::Revert { reason }).await
 }
 
-/// `POST /admin/pause-canary`
+/// Keeps the rollout at its step.
+#[utoipa::path(
+    post,
+    path = "/admin/pause-canary",
+    tag = "rollout",
+    operation_id = "pause_canary",
+    params(IfMatch),
+    request_body = Option<Nothing>,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn pause(call: Call) -> Answer {
     let Nothing {} = order(&call, None)?;
     command(&call, Command::Pause).await
 }
 
-/// `POST /admin/resume-canary`
+/// Lets a paused rollout go on, or approves the promotion that waits for it.
+#[utoipa::path(
+    post,
+    path = "/admin/resume-canary",
+    tag = "rollout",
+    operation_id = "resume_canary",
+    params(IfMatch),
+    request_body = Option<Nothing>,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn resume(call: Call) -> Answer {
     let Nothing {} = order(&call, None)?;
     command(&call, Command::Resume).await
 }
 
 /// The body of `set-traffic`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SetTrafficBody)]
 #[serde(deny_unknown_fields)]
 struct SetTraffic {
+    /// The canary's share of traffic.
+    #[schema(minimum = 0, maximum = 100, multiple_of = 0.01, examples(25))]
     percent: f64,
-    /// 0 by default.
+    /// The share of stable's requests that it answers in shadow; 0 by default.
+    #[schema(minimum = 0, maximum = 100, multiple_of = 0.01)]
     shadow_percent: Option<f64>,
 }
 
-/// `POST /admin/set-traffic`
+/// Sets the canary's share of traffic.
+#[utoipa::path(
+    post,
+    path = "/admin/set-traffic",
+    tag = "rollout",
+    operation_id = "set_traffic",
+    params(IfMatch),
+    request_body = SetTraffic,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn set_traffic(call: Call) -> Answer {
     let body: SetTraffic = order(&call, Some(r#"{"percent": 25}"#))?;
     let weight = share("percent", Some(body.percent))?.unwrap_or_default();
@@ -103,19 +196,36 @@ pub async fn set_traffic(call: Call) -> Answer {
 }
 
 /// The body of `inject`. It replaces the faults of an earlier request.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = InjectBody)]
 #[serde(deny_unknown_fields)]
 struct Inject {
+    /// Delay of the canary's predictions, in milliseconds.
+    #[schema(maximum = 60000)]
     delay_ms: Option<u32>,
+    /// Share of the canary's requests that fail.
+    #[schema(minimum = 0, maximum = 1)]
     error_rate: Option<f64>,
+    /// Added to the canary's probabilities.
+    #[schema(minimum = -1, maximum = 1)]
     score_shift: Option<f64>,
+    /// Only requests in all of these segments are affected.
     #[serde(default)]
     segment: BTreeMap<String, String>,
     /// The same as an empty body.
     off: Option<bool>,
 }
 
-/// `POST /admin/inject`
+/// Injects faults into the canary, in place of those of an earlier request. An empty body ends them.
+#[utoipa::path(
+    post,
+    path = "/admin/inject",
+    tag = "rollout",
+    operation_id = "inject",
+    params(IfMatch),
+    request_body = Option<Inject>,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn inject(call: Call) -> Answer {
     let Inject { delay_ms, error_rate, score_shift, segment, off } = order(&call, None)?;
     let given = InjectionFields { delay_ms, error_rate, score_shift, segment };
@@ -129,21 +239,34 @@ pub async fn inject(call: Call) -> Answer {
 }
 
 /// The body of `toggle-slowdown`; without one, the slowdown flips.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SlowdownBody)]
 #[serde(deny_unknown_fields)]
 struct Slowdown {
+    /// Flips it if left out.
     enabled: Option<bool>,
+    /// The delay of the canary's predictions, in milliseconds.
+    #[schema(maximum = 60000)]
     delay_ms: Option<u32>,
 }
 
 /// The answer of `toggle-slowdown`.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct SlowdownAnswer {
     simulate_slowdown: bool,
     delay_ms: u32,
 }
 
-/// `POST /admin/toggle-slowdown`
+/// Turns the slowdown of the canary on or off.
+#[utoipa::path(
+    post,
+    path = "/admin/toggle-slowdown",
+    tag = "rollout",
+    operation_id = "toggle_slowdown",
+    params(IfMatch),
+    request_body = Option<Slowdown>,
+    responses((status = 200, description = "Whether the canary is slowed down", body = SlowdownAnswer, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn toggle_slowdown(call: Call) -> Answer {
     let Slowdown { enabled, delay_ms } = order(&call, None)?;
     let command = Command::SetSlowdown { enabled, delay_ms };
@@ -153,23 +276,43 @@ pub async fn toggle_slowdown(call: Call) -> Answer {
 }
 
 /// The body of `deploy-canary`. Every field but the path overrides the configuration.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DeployBody)]
 #[serde(deny_unknown_fields)]
 struct Deploy {
+    /// A file of the models folder.
+    #[schema(examples("models/model_v2.bin"))]
     model_path: String,
+    /// The canary's share of traffic.
+    #[schema(minimum = 0, maximum = 100, examples(10))]
     traffic_percent: Option<f64>,
+    /// The share of stable's requests that the canary answers in shadow.
+    #[schema(minimum = 0, maximum = 100, examples(0))]
     shadow_percent: Option<f64>,
+    /// How long it is observed before a promotion is accepted.
     #[serde(default, with = "OptionalDurationWithin::<0, MONTH>")]
+    #[schema(value_type = Option<String>, examples("10m"))]
     bake: Option<Duration>,
     mode: Option<Mode>,
+    /// Changes to the plan.
     #[serde(default)]
+    #[schema(value_type = Plan)]
     plan: Changes,
     /// The same as `plan.steps`.
+    #[schema(value_type = Option<Vec<PlannedStep>>)]
     steps: Option<serde_json::Value>,
+    /// Changes to the policy of the judge.
     #[serde(default)]
     policy: JudgePolicyOverride,
+    /// Changes to what happens after a promotion.
     #[serde(default)]
+    #[schema(value_type = PostPromotionPolicy)]
     post_promotion: Changes,
+    /// One line of text, for the journal.
+    #[schema(
+        max_length = 1000,
+        pattern = r"^[^\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]*$"
+    )]
     reason: Option<String>,
     #[serde(default)]
     override_quarantine: bool,
@@ -177,7 +320,16 @@ struct Deploy {
 
 const DEPLOY_EXAMPLE: &str = r#"{"model_path": "models/model_v2.bin"}"#;
 
-/// `POST /admin/deploy-canary`
+/// Deploys a model of the models folder as the canary.
+#[utoipa::path(
+    post,
+    path = "/admin/deploy-canary",
+    tag = "rollout",
+    operation_id = "deploy_canary",
+    params(IfMatch),
+    request_body = Deploy,
+    responses((status = 200, description = "What the command led to", body = Effect, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
+)]
 pub async fn deploy(call: Call) -> Answer {
     let deployment = deployment(order(&call, Some(DEPLOY_EXAMPLE))?)?;
     let status = run(&call, deployment, Service::deploy).await?;

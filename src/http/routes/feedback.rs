@@ -3,8 +3,9 @@
 
 use serde::Deserialize;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 
+use crate::canary::Track;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json;
@@ -16,16 +17,19 @@ use crate::service::reported::feedback::GivenOutcome;
 use crate::service::reported::feedback::NOT_COUNTED;
 
 /// The body: one label, or a list.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Feedback {
     prediction_id: Option<String>,
     #[serde(default)]
     outcome: Option<Outcome>,
+    /// Many labels.
+    #[schema(min_items = 1, max_items = 1000)]
     feedback: Option<Vec<Label>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = FeedbackLabel)]
 #[serde(deny_unknown_fields)]
 struct Label {
     prediction_id: String,
@@ -33,7 +37,8 @@ struct Label {
 }
 
 /// An outcome as clients write it.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, ToSchema)]
+#[schema(as = ActualOutcome)]
 #[serde(
     untagged,
     expecting = "not an outcome; use 0, 1, true or false (whether the positive class occurred), of many classes the \
@@ -55,8 +60,32 @@ impl From<Outcome> for GivenOutcome {
     }
 }
 
+/// The answer.
+#[derive(ToSchema)]
+#[schema(as = FeedbackAnswer)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only describes the answer")]
+enum Answered {
+    One(One),
+    Many(Results),
+}
+
+/// The result of one label.
+#[derive(Serialize, ToSchema)]
+#[schema(as = FeedbackResult)]
+struct One {
+    /// `recorded` or `not_counted`.
+    status: &'static str,
+    /// The track whose quality it counts for.
+    counts_for: Option<Track>,
+    /// Why it is not counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
 /// The result of a list of labels.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = FeedbackResults)]
 struct Results {
     recorded: usize,
     not_counted: usize,
@@ -66,7 +95,8 @@ struct Results {
     refused: Vec<Refused>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RefusedLabel)]
 struct Refused {
     index: usize,
     code: &'static str,
@@ -78,7 +108,15 @@ const MAX_LABELS: usize = 1000;
 
 const EXAMPLE: &str = r#"{"prediction_id": "AQEKAC...", "outcome": 1}"#;
 
-/// Records labels.
+/// Records actual outcomes of predictions, one or many.
+#[utoipa::path(
+    post,
+    path = "/feedback",
+    tag = "predictions",
+    operation_id = "feedback",
+    request_body = Feedback,
+    responses((status = 200, description = "The outcome of each label", body = Answered)),
+)]
 pub async fn feedback(call: Call) -> Answer {
     let shared = &call.shared;
     let missing = |field| Problem::missing(field, EXAMPLE);
@@ -98,13 +136,10 @@ pub async fn feedback(call: Call) -> Answer {
         Feedback { feedback: None, prediction_id, outcome } => {
             let id = prediction_id.ok_or_else(|| missing("prediction_id"))?;
             let outcome = outcome.ok_or_else(|| missing("outcome"))?;
-            let answer = match shared.service.label(&id, outcome)? {
-                Some(track) => json!({ "status": "recorded", "counts_for": track }),
-                None => {
-                    json!({ "status": "not_counted", "counts_for": null, "reason": NOT_COUNTED })
-                }
-            };
-            json(&answer)
+            json(&match shared.service.label(&id, outcome)? {
+                counts_for @ Some(_) => One { status: "recorded", counts_for, reason: None },
+                None => One { status: "not_counted", counts_for: None, reason: Some(NOT_COUNTED) },
+            })
         }
     }
 }

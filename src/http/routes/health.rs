@@ -6,11 +6,25 @@ use crate::http::answer::text;
 use crate::http::protocols::model::check_ready;
 
 /// Whether the process runs.
+#[utoipa::path(
+    get,
+    path = "/livez",
+    tag = "operations",
+    operation_id = "livez",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+)]
 pub async fn livez(_: Call) -> Answer {
     text("ok\n")
 }
 
 /// Whether the server takes requests.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "operations",
+    operation_id = "readyz",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain")),
+)]
 pub async fn readyz(call: Call) -> Answer {
     check_ready(&call.shared)?;
     text("ok\n")

@@ -10,10 +10,27 @@ use crate::http::answer::Call;
 use crate::http::answer::json;
 use crate::http::problem::Problem;
 use crate::service::Service;
+use crate::service::status::metrics::summary::Summaries;
 use crate::text::exposition::Format;
 
-/// Answers in the form that `Accept` prefers. Asked for anything else, it answers in the text format: a scrape that gets
-/// no metrics helps no one.
+/// Numbers for Prometheus, or both tracks side by side.
+///
+/// Answers in the form that `Accept` prefers, and in the text format if it asks for anything else.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "operations",
+    operation_id = "metrics",
+    responses((
+        status = 200,
+        description = "The metrics",
+        content(
+            (String = "text/plain"),
+            (String = "application/openmetrics-text"),
+            (Summaries = "application/json"),
+        )
+    )),
+)]
 pub async fn metrics(call: Call) -> Answer {
     let _turn = call.shared.scrapes.acquire().await;
     let format = match Form::preferred(&call) {

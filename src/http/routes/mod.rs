@@ -5,15 +5,16 @@
 //! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
 //! - [`admin`], [`shadow`]: what `/admin` reports.
 //! - `protocols`: predictions as other servers take them.
-//! - [`health`]: probes of an orchestrator. [`metrics`]: numbers for Prometheus. [`index`]: the list of all routes.
+//! - [`health`]: probes of an orchestrator. [`metrics`]: numbers for Prometheus.
+//! - [`documentation`]: the list of all routes, the OpenAPI document, and the page that shows it.
 
 pub mod admin;
 pub mod analysis;
 pub mod analyze;
 pub mod commands;
+pub mod documentation;
 pub mod feedback;
 pub mod health;
-pub mod index;
 pub mod metrics;
 mod protocols;
 pub mod shadow;
@@ -48,7 +49,10 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .service(get("/status", analysis::status))
         .service(post("/reset", optional, analysis::reset).wrap(from_fn(guard_report)))
         .service(get("/metrics", metrics::metrics).wrap(from_fn(guard_metrics)))
-        .service(get("/", index::index))
+        .service(get("/", documentation::index))
+        .service(get("/openapi.json", documentation::openapi_json))
+        .service(get("/docs", documentation::docs))
+        .service(get("/docs/{file:.*}", documentation::docs_file))
         .service(probe("/livez", health::livez))
         .service(probe("/readyz", health::readyz))
         .configure(protocols::protocols)

@@ -25,7 +25,7 @@ pub(super) fn protocols(config: &mut web::ServiceConfig) {
         .service(probe("/v1/models/{model}", kserve::model))
         .service(post("/invocations", json_or_csv, mlflow::invocations))
         .service(probe("/ping", mlflow::ping))
-        .service(probe("/health", mlflow::ping))
+        .service(probe("/health", mlflow::health))
         .service(get("/version", mlflow::version))
         .service(get("/v2", metadata::server))
         .service(get("/v2/", metadata::server))
@@ -36,9 +36,16 @@ pub(super) fn protocols(config: &mut web::ServiceConfig) {
         .service(probe("/v2/models/{model}/ready", metadata::model_ready))
         .service(post("/v2/models/{model}/infer", any, open_inference::infer))
         .service(get("/v2/models/{model}/versions", metadata::model_versions))
-        .service(get("/v2/models/{model}/versions/{version}", metadata::model))
-        .service(probe("/v2/models/{model}/versions/{version}/ready", metadata::model_ready))
-        .service(post("/v2/models/{model}/versions/{version}/infer", any, open_inference::infer))
+        .service(get("/v2/models/{model}/versions/{version}", metadata::version_metadata))
+        .service(probe(
+            "/v2/models/{model}/versions/{version}/ready",
+            metadata::version_model_ready,
+        ))
+        .service(post(
+            "/v2/models/{model}/versions/{version}/infer",
+            any,
+            open_inference::version_infer,
+        ))
         .service(
             web::scope("/v2/repository")
                 .wrap(from_fn(guard))

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
+use utoipa::ToSchema;
 
 use super::class_report::ClassesReport;
 use super::digest::Digest;
@@ -33,7 +34,7 @@ pub const MISSING_RULE: &str = "missing numbers are imputed with the training me
 pub const MAX_KEPT_ROWS: usize = 32;
 
 /// Description of an artifact.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Card {
     /// The kind of model.
     pub kind: &'static str,
@@ -66,7 +67,7 @@ pub struct Card {
 }
 
 /// Where a model comes from.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub enum Origin {
     /// serin trained it, with two classes.
@@ -81,7 +82,7 @@ pub enum Origin {
 }
 
 /// Training of a model of two classes by serin.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Trained {
     /// The log-odds of a row with mean numbers and unseen categories.
     pub intercept: f64,
@@ -94,7 +95,7 @@ pub struct Trained {
 }
 
 /// Training of a model of three classes or more by serin.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct TrainedClasses {
     /// The sum of each class.
     pub terms: Vec<ClassTerms>,
@@ -106,7 +107,7 @@ pub struct TrainedClasses {
 
 /// The sum of one class. Only differences between classes mean something: over all classes, the intercepts and the
 /// weights of each term have the mean 0.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct ClassTerms {
     /// The class.
     pub class: String,
@@ -117,7 +118,7 @@ pub struct ClassTerms {
 }
 
 /// Import of a model that another library trained.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Import {
     /// The format of its file.
     pub format: Format,
@@ -142,7 +143,7 @@ pub struct Import {
 }
 
 /// What a model predicts.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Target {
     /// The column.
     #[serde(deserialize_with = "text")]
@@ -153,7 +154,7 @@ pub struct Target {
 }
 
 /// Comparison of the answers of an imported model with those of the original.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Parity {
     /// The file with the original's answers, without its folder.
     #[serde(deserialize_with = "text")]
@@ -251,7 +252,7 @@ impl Card {
 
 /// A term of the sum on the standardized scale: what one standard deviation of a number, or a level,
 /// adds to the log-odds.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Coefficient {
     /// The feature.
     pub feature: String,
@@ -289,7 +290,7 @@ pub(crate) fn coefficients(schema: &Schema, weights: &[f64]) -> Vec<Coefficient>
 
 /// Data and options of the training. It contains no time and no path: the same data, seed and options
 /// give the same bytes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainingDescription {
     /// The file name without its folder, or the generator of the data.
     #[serde(deserialize_with = "text")]

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::report::area_under_curve;
 use super::report::log_loss;
@@ -12,7 +13,7 @@ const MAX_COUNTED_CLASSES: usize = 20;
 
 /// Quality measures of a model of many classes, with those of a model without features: one that answers the share
 /// of each class, or always the most frequent class.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ClassesReport {
     /// Rows held out.
     pub rows: u64,
@@ -35,7 +36,7 @@ pub struct ClassesReport {
 }
 
 /// One class against all others.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ClassFigures {
     /// Its name.
     pub class: String,

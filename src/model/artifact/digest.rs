@@ -8,6 +8,7 @@ use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::text::lists::quoted;
 
@@ -22,7 +23,8 @@ pub const DIGEST_BYTES: usize = 32;
 /// let digest = Digest::of(&[b"serin"]);
 /// assert_eq!(digest.to_string().parse(), Ok(digest));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ToSchema)]
+#[schema(value_type = String, min_length = 64, max_length = 64)]
 pub struct Digest([u8; DIGEST_BYTES]);
 
 impl Digest {

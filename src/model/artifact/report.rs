@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Bins of the calibration table, as usual in reliability diagrams.
 const CALIBRATION_BINS: usize = 10;
@@ -11,7 +12,7 @@ const CALIBRATION_BINS: usize = 10;
 const LOG_LOSS_CLIP: f64 = 1e-15;
 
 /// Quality measures on the holdout.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HoldoutReport {
     /// Rows held out.
     pub rows: u64,
@@ -32,7 +33,7 @@ pub struct HoldoutReport {
 }
 
 /// The rows whose probability lies in one tenth.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CalibrationBin {
     /// Lower end, inclusive.
     pub from: f64,

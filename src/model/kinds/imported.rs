@@ -9,6 +9,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::Serialize;
 use smallvec::SmallVec;
+use utoipa::ToSchema;
 
 use super::columns::Columns;
 use super::features::MISSING;
@@ -44,7 +45,8 @@ use crate::model::schema::row::Row;
 use crate::model::stop::Stop;
 
 /// The format of a model file that another library wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ModelFormat)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// LightGBM's text.

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::text::bounded::texts;
 use crate::text::lists::listed;
@@ -21,7 +22,8 @@ const AMONG_NUMBERS: [&str; 2] = ["?", "-"];
 
 /// The texts that mean a missing value; a blank always does. A marker that is a number, such as -999, means
 /// every number of its value, -999.0 as well.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = MissingMarkers)]
 #[serde(from = "Texts", into = "Texts")]
 pub struct Missing {
     /// Whether the usual texts are among them.
@@ -29,6 +31,7 @@ pub struct Missing {
     /// The others.
     further: Vec<String>,
     /// The values of those that are numbers.
+    #[schema(ignore)]
     numbers: Vec<f64>,
 }
 
@@ -104,6 +107,12 @@ impl Missing {
     /// Whether a trimmed text is one of those that were named.
     pub(crate) fn is_given(&self, text: &str) -> bool {
         self.further.iter().any(|one| one == text)
+    }
+
+    /// The texts that are missing in a numeric column, besides blanks.
+    pub fn texts_among_numbers(&self) -> impl Iterator<Item = &str> {
+        let usual = USUAL.iter().chain(&AMONG_NUMBERS).filter(|_| self.usual);
+        usual.copied().chain(self.further.iter().map(String::as_str))
     }
 
     /// The numbers that are missing.

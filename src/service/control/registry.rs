@@ -17,6 +17,7 @@ use rustix::fs::OFlags;
 use rustix::fs::openat;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::canary::Version;
 use crate::model::Artifact;
@@ -79,7 +80,7 @@ pub struct Candidate {
 }
 
 /// A file of the models folder, as `/admin/models` lists it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Listed {
     /// The path inside the folder.
     pub file: String,

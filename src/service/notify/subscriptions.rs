@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::target::Format;
 use super::target::Target;
@@ -32,7 +33,7 @@ pub(crate) struct Subscription {
 }
 
 /// Progress of a target, as the status shows it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TargetStatus {
     /// Scheme, host and port, and the index if several targets share them; the rest of the URL may be a
     /// secret.

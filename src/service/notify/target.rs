@@ -9,6 +9,7 @@ use std::net::IpAddr;
 use serde::Deserialize;
 use serde::Serialize;
 use ureq::http::Uri;
+use utoipa::ToSchema;
 
 use crate::canary::Event;
 use crate::text::fields::FieldError;
@@ -43,7 +44,8 @@ pub struct GivenTarget {
 }
 
 /// The format of a notification.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = NotificationFormat)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// CloudEvents 1.0 in JSON, in structured mode.

@@ -19,6 +19,7 @@ use rand_xoshiro::rand_core::Rng as _;
 use rand_xoshiro::rand_core::SeedableRng as _;
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::pending;
 use super::pending::Pending;
@@ -78,7 +79,7 @@ pub struct Recordings {
 }
 
 /// Counts of recorded values, in total and by metric.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct RecordedCounts {
     /// Values of each track, of all metrics together.
     #[serde(flatten)]

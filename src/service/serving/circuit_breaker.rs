@@ -40,6 +40,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::Rollout;
 use crate::canary::observed::samples::Failure;
@@ -87,7 +88,7 @@ struct Window {
 const CLOSED: u64 = u64::MAX;
 
 /// The state of a breaker.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BreakerStatus {
     /// Which requests the canary gets.
     pub state: BreakerState,
@@ -101,7 +102,7 @@ pub struct BreakerStatus {
 }
 
 /// Which requests the canary gets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BreakerState {
     /// Its share.

@@ -4,6 +4,7 @@ pub mod distribution;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use self::distribution::Distribution;
 use self::distribution::LATENCY_SECONDS;
@@ -16,7 +17,7 @@ use crate::canary::observed::samples::Failures;
 use crate::canary::observed::samples::TrackSamples;
 
 /// Counts since the process started. The status has only some of them; metrics have all.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Totals {
     /// Requests of stable.
     pub stable: TrackTotals,
@@ -39,7 +40,7 @@ pub struct Totals {
 }
 
 /// Counts of one track.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrackTotals {
     /// Requests assigned to the track.
     pub requests: u64,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::inputs::InputsMeasured;
@@ -11,7 +12,7 @@ use crate::canary::judge::sentences;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
 
 /// What was observed apart from the classifications of the metrics.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 pub struct Diagnostics {
     /// Observations by segment; `null` without declared segments.
     pub segments: Option<SegmentsStatus>,
@@ -30,7 +31,7 @@ pub struct Diagnostics {
 }
 
 /// Observations by segment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SegmentsStatus {
     /// The probability that a harmless canary ever gets a finding.
     pub alpha: f64,
@@ -43,7 +44,7 @@ pub struct SegmentsStatus {
 }
 
 /// Harm in a segment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct FindingStatus {
     /// `region=north`.
     pub segment: String,
@@ -54,7 +55,7 @@ pub struct FindingStatus {
 }
 
 /// One metric in one segment.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct SeenStatus {
     /// `region=north`.
     pub segment: String,
@@ -75,7 +76,7 @@ pub struct SeenStatus {
 }
 
 /// The canary's share of requests against the expected one: a mismatch means lost requests.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RatioStatus {
     /// Whether they differ, so that comparisons cannot be trusted.
     pub mismatch: bool,
@@ -94,7 +95,7 @@ pub struct RatioStatus {
 }
 
 /// Whether the tracks get the same inputs: a mismatch means that the split is not random.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct BalanceStatus {
     /// Whether they differ, so that comparisons cannot be trusted.
     pub mismatch: bool,
@@ -115,7 +116,7 @@ pub struct BalanceStatus {
 }
 
 /// Stalls of the machine.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct MachineStatus {
     /// Ticks in which both tracks were slow.
     pub stalled_ticks: u64,

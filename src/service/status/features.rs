@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::report::words::count;
 use crate::canary::Track;
@@ -15,7 +16,7 @@ use crate::text::lists::listed;
 use crate::text::numbers;
 
 /// What the latest requests lack for a version.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FeaturesStatus {
     /// Number of the latest requests.
     pub requests: u64,
@@ -28,7 +29,7 @@ pub struct FeaturesStatus {
 }
 
 /// Something that requests lack for a version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Lacking {
     /// The version.
     pub track: Track,
@@ -44,7 +45,7 @@ pub struct Lacking {
 }
 
 /// What a request lacks of a feature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Lack {
     /// The value.

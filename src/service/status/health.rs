@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::diagnostics::Diagnostics;
 use super::features::FeaturesStatus;
@@ -29,7 +30,7 @@ use crate::canary::policy::metric::Source;
 
 /// The fixed-horizon tests on everything observed since the step began, and what the sequential judge
 /// concludes.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// Whether harm was found; the same as `status` being `harm`.
     pub alert_triggered: bool,
@@ -105,7 +106,7 @@ pub struct Health {
 }
 
 /// Harm that the health check finds by itself.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct HarmAtOneLook {
     /// Where it was found.
     pub source: Source,
@@ -177,7 +178,7 @@ fn possible_harm(reason: &Reason) -> Option<Source> {
 }
 
 /// A forecast with its sentence.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ForecastStatus {
     /// The numbers.
     #[serde(flatten)]
@@ -187,7 +188,7 @@ pub struct ForecastStatus {
 }
 
 /// The answer of all tests together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
     /// No harm found; `not_checked` says what had too little data.

@@ -2,18 +2,19 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::Entry;
 
 /// Journal entries in order.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct History {
     /// The entries.
     pub entries: Vec<HistoryEntry>,
 }
 
 /// A journal entry and its sentence.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct HistoryEntry {
     /// The entry.
     #[serde(flatten)]

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::Track;
 use crate::canary::analysis::statistics::DriftLevel;
@@ -16,7 +17,7 @@ use crate::text::numbers::share;
 use crate::text::numbers::two_digits;
 
 /// The inputs of a sample of the latest requests since the step began.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct InputsStatus {
     /// Rows in the sample, one for each request.
     pub rows: u64,
@@ -33,7 +34,7 @@ pub struct InputsStatus {
 }
 
 /// How far the requests are from the inputs of training of a version.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrainingDrift {
     /// The version.
     pub track: Track,
@@ -46,7 +47,7 @@ pub struct TrainingDrift {
 }
 
 /// How far a feature is from training.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FeatureDrift {
     /// The feature.
     pub feature: String,
@@ -67,7 +68,7 @@ pub struct FeatureDrift {
 }
 
 /// Whether the tracks get the same inputs, as they do if the split is random.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrackBalance {
     /// Rows of stable: each of a request whose track was drawn, the first of its key.
     pub stable_rows: u64,
@@ -84,7 +85,7 @@ pub struct TrackBalance {
 }
 
 /// The values of a feature on both tracks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FeatureBalance {
     /// The feature.
     pub feature: String,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::features::FeaturesStatus;
 use super::health::Health;
@@ -31,7 +32,7 @@ use crate::service::serving::shadow::trial::OnKeptRows;
 use crate::service::serving::totals::Totals;
 
 /// Everything at a glance.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// The number of journal entries so far; also the `ETag`.
     pub revision: u64,
@@ -107,7 +108,7 @@ impl Status {
 }
 
 /// Whether a rollout is under way, and what it does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RolloutState {
     /// No canary.
@@ -121,7 +122,7 @@ pub enum RolloutState {
 }
 
 /// The stable version.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct StableStatus {
     /// Name, file and digest.
     #[serde(flatten)]
@@ -134,7 +135,7 @@ pub struct StableStatus {
 }
 
 /// The rollout under way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct RolloutStatus {
     /// Counted from 1.
     pub id: u64,

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::report::words::duration;
 use crate::canary::Judgement;
@@ -15,7 +16,7 @@ use crate::canary::rollout::next_action::Action;
 use crate::canary::rollout::next_action::lacks_compared_answers;
 
 /// The plan of a rollout.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PlanStatus {
     /// The plan as it was deployed.
     #[serde(flatten)]
@@ -40,7 +41,7 @@ pub struct PlanStatus {
 }
 
 /// How long a plan takes at some traffic.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PlanTime {
     /// Requests a second.
     pub requests_per_second: f64,
@@ -49,7 +50,7 @@ pub struct PlanTime {
 }
 
 /// What a plan does now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NextAction {
     /// Waits.

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::Judgement;
 use crate::canary::Metric;
@@ -11,7 +12,7 @@ use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::PostPromotion;
 
 /// A promotion that is still monitored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct PostPromotionStatus {
     /// The rollout that was promoted.
     pub rollout: u64,

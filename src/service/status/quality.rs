@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::Labels;
 use crate::canary::Track;
@@ -14,7 +15,7 @@ use crate::text::numbers::number;
 use crate::text::numbers::two_digits;
 
 /// Prediction quality of both versions in a rollout.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct QualityStatus {
     /// The rollout.
     pub rollout: u64,
@@ -30,7 +31,7 @@ pub struct QualityStatus {
 }
 
 /// Prediction quality of one track; `null` without labels.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrackQuality {
     /// Labels received.
     pub labels: u64,
@@ -69,7 +70,7 @@ pub struct TrackQuality {
 }
 
 /// The mean of predicted minus observed: above 0 where predictions are too high.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct MeanExcess {
     /// The estimate, as a probability, or in the unit of the scores.
     pub estimate: f64,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::tracks::LatencyStatus;
 use crate::canary::Pairs;
@@ -10,7 +11,7 @@ use crate::canary::observed::samples::Failures;
 use crate::service::serving::recorder::Observed;
 
 /// What was observed in shadow at this step.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ShadowStatus {
     /// The share of stable's requests that the canary answers in shadow, in percent.
     pub percent: f64,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::Samples;
 use crate::canary::observed::outputs::Numbers;
@@ -10,7 +11,7 @@ use crate::canary::observed::samples::TrackSamples;
 use crate::stats::Summary;
 
 /// What was observed of both tracks.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Tracks {
     /// The stable version.
     pub stable: TrackStatus,
@@ -19,7 +20,7 @@ pub struct Tracks {
 }
 
 /// What was observed of one track.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct TrackStatus {
     /// Requests routed to it.
     pub requests: u64,
@@ -39,7 +40,7 @@ pub struct TrackStatus {
 }
 
 /// Latency in milliseconds; `null` without samples.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LatencyStatus {
     /// Mean.
     pub mean_ms: Option<f64>,

@@ -2,9 +2,10 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The direction in which a difference is harm.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Harm {
     /// Larger values: latency, errors.
@@ -29,7 +30,7 @@ impl Harm {
 /// How much worse still counts as not worse: `value (1 + relative) + absolute`.
 ///
 /// The direction of harm gives the sign.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Margin {
     /// As a share of stable's value: 0.1 allows 10 %.

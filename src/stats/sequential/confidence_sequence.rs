@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::bets::averages::is_random;
 
@@ -20,7 +21,7 @@ use super::bets::averages::is_random;
 /// Robbins (1970), Annals of Mathematical Statistics 41(5), doi:10.1214/aoms/1177696786;
 /// Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas (2024), Annals of Statistics 52(6),
 /// doi:10.1214/24-AOS2408.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Score {
     total: f64,

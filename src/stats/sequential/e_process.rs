@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An e-process: the logarithm of its value now, and the largest so far.
 ///
@@ -22,7 +23,7 @@ use serde::Serialize;
 /// assert!((evidence.always_valid_p() - 1.0 / 40.0).abs() < 1e-15);
 /// assert!(evidence.reached(0.05) && !evidence.reached(0.01));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EProcess {
     log_e: f64,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::comparison::Comparison;
 use super::reference::Feature;
@@ -12,7 +13,7 @@ use crate::stats::fixed_horizon::margin::Margin;
 /// The test of a [`Monitor`](super::monitor::Monitor).
 ///
 /// `Combined` finds harm of any kind; the test for one kind finds that kind a little sooner.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Test {
     /// A weighted mean of three e-values: the capped value's (5/16), the rank's (8/16) and the tail's

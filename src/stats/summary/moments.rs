@@ -10,6 +10,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The largest absolute value that is recorded. With it the sum of squared deviations stays finite
 /// for every count a `u64` can hold: (2e144)^2 * 2^64 < 1e308.
@@ -45,7 +46,7 @@ pub fn is_recordable(value: f64) -> bool {
 /// assert!((latency_seconds.mean().unwrap() - 0.017).abs() < 1e-15);
 /// assert!((latency_seconds.std_dev().unwrap() - 0.008_831_760_866_327_848).abs() < 1e-15);
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Fields")]
 pub struct Moments {
     count: u64,

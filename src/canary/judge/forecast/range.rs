@@ -13,6 +13,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::crossing::Draws;
 use super::crossing::Events;
@@ -27,7 +28,7 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::MonitorKind;
 
 /// Between which numbers of further requests something comes.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Range {
     /// The probability that it comes within the range.
     pub probability: f64,

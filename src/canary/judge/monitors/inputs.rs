@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::observed::increment::Increment;
 use crate::canary::observed::inputs::BinTable;
@@ -26,7 +27,7 @@ pub(crate) struct InputsMonitor {
 }
 
 /// The numbers of the inputs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputsMeasured {
     /// Rows of stable, each of a drawn request, the first of its key.
@@ -46,7 +47,7 @@ pub struct InputsMeasured {
 }
 
 /// Values of a feature that one track gets more often, since the share of the canary was set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InputDifference {
     /// The feature.

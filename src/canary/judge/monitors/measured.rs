@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
@@ -11,7 +12,7 @@ use crate::stats::sequential::Score;
 use crate::stats::sequential::ShiftMonitor;
 
 /// How many samples of a metric were observed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Stable's samples; for failures its requests, in shadow the pairs.
@@ -32,7 +33,7 @@ impl Counts {
 }
 
 /// Visits of keys.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct KeyVisits {
     /// Of stable's keys.
@@ -46,7 +47,7 @@ pub struct KeyVisits {
 }
 
 /// What the last look over all visits of keys saw, at the running share.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LastLook {
     /// Visits, of failures with those that failed; of other metrics the answered visits.
@@ -61,7 +62,7 @@ pub struct LastLook {
 }
 
 /// The numbers that classify a metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measured {
     /// The metric.

@@ -7,6 +7,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::observed::increment::Increment;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
@@ -24,7 +25,7 @@ pub(crate) struct RatioMonitor {
 }
 
 /// Requests of both tracks, and the canary's expected number.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Shares {
     /// The canary's requests, the first of each key.
@@ -36,7 +37,7 @@ pub struct Shares {
 }
 
 /// The numbers of the shares.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RatioMeasured {
     /// The counts.

@@ -5,6 +5,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::measured::Measured;
 use super::metric::Monitored;
@@ -38,7 +39,7 @@ struct Segment {
 }
 
 /// The numbers of one segment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SegmentMeasured {
     /// The segment.

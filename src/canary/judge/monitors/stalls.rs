@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::observed::increment::Increment;
 use crate::canary::policy::judge_policy::STALL_FACTOR;
@@ -22,7 +23,7 @@ pub(crate) struct StallMonitor {
 }
 
 /// The number of stalls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stalls {
     /// Ticks in which both tracks were slow.

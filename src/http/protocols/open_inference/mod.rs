@@ -82,11 +82,42 @@ fn versions(live: &Live) -> Vec<&str> {
     [Some(live.stable.version.name.as_str()), canary].into_iter().flatten().collect()
 }
 
-/// `POST /v2/models/{model}/infer`, and `/v2/models/{model}/versions/{version}/infer` for that version alone, which
-/// counts for nothing.
+/// Answers rows, by the version that the split draws.
+#[utoipa::path(
+    post,
+    path = "/v2/models/{model}/infer",
+    tag = "Open Inference v2",
+    operation_id = "v2_infer",
+    params(("model" = String, Path, description = "The name of the model")),
+    request_body = request::Body,
+    responses((status = 200, description = "The answers, as JSON unless binary outputs are asked for", content(
+            (response::Answered = "application/json"),
+            (String = "application/octet-stream")
+        ))),
+)]
 pub async fn infer(call: Call) -> Answer {
     let version = Names::of(&call)?.version;
     predicting::answer(Inference { version }, call).await
+}
+
+/// Answers rows by this version, outside of the split and its statistics.
+#[utoipa::path(
+    post,
+    path = "/v2/models/{model}/versions/{version}/infer",
+    tag = "Open Inference v2",
+    operation_id = "v2_version_infer",
+    params(
+        ("model" = String, Path, description = "The name of the model"),
+        ("version" = String, Path, description = "The version"),
+    ),
+    request_body = request::Body,
+    responses((status = 200, description = "The answers, as JSON unless binary outputs are asked for", content(
+            (response::Answered = "application/json"),
+            (String = "application/octet-stream")
+        ))),
+)]
+pub async fn version_infer(call: Call) -> Answer {
+    infer(call).await
 }
 
 struct Inference {

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::track_of;
 use super::versions;
@@ -23,7 +24,8 @@ use crate::service::Service;
 use crate::service::status::report::Effect;
 
 /// The body of the index.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RepositoryIndex)]
 struct Index {
     /// Whether to list only what is loaded.
     #[serde(default)]
@@ -31,7 +33,8 @@ struct Index {
 }
 
 /// A version of the model: a file of the models folder.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RepositoryModel)]
 struct Listed {
     name: String,
     version: String,
@@ -39,7 +42,15 @@ struct Listed {
     reason: String,
 }
 
-/// `POST /v2/repository/index`
+/// The files of the models folder.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/index",
+    tag = "Open Inference v2",
+    operation_id = "v2_repository_index",
+    request_body = Option<Index>,
+    responses((status = 200, description = "Each version with its state", body = Vec<Listed>)),
+)]
 pub async fn index(call: Call) -> Answer {
     let Index { ready } = body::parse_or_default(&call.body)?;
     let name = call.shared.settings.model_name.clone();
@@ -70,13 +81,24 @@ fn listed(service: &Service, name: &str, only_ready: bool) -> Vec<Listed> {
 }
 
 /// The body of load and unload, as Triton's clients send it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RepositoryOptions)]
 struct Options {
     #[serde(default)]
+    #[schema(value_type = Object)]
     parameters: Map<String, Value>,
 }
 
-/// `POST /v2/repository/models/{version}/load`: deploys the version as the canary, with the default policy.
+/// Deploys a file of the models folder as the canary.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/models/{version}/load",
+    tag = "Open Inference v2",
+    operation_id = "v2_repository_load",
+    params(("version" = String, Path, description = "A file of the models folder, or the version it has")),
+    request_body = Option<Options>,
+    responses((status = 200, description = "What it led to", body = Effect)),
+)]
 pub async fn load(call: Call) -> Answer {
     let version = version(&call)?;
     check_options(&call.body)?;
@@ -102,7 +124,16 @@ pub async fn load(call: Call) -> Answer {
     json_at(status.revision, &effect)
 }
 
-/// `POST /v2/repository/models/{version}/unload`: rolls the canary back, if it is that version.
+/// Rolls the canary back.
+#[utoipa::path(
+    post,
+    path = "/v2/repository/models/{version}/unload",
+    tag = "Open Inference v2",
+    operation_id = "v2_repository_unload",
+    params(("version" = String, Path, description = "A file of the models folder, or the version it has")),
+    request_body = Option<Options>,
+    responses((status = 200, description = "What it led to", body = Effect)),
+)]
 pub async fn unload(call: Call) -> Answer {
     let version = version(&call)?;
     check_options(&call.body)?;

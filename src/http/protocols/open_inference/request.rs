@@ -5,10 +5,13 @@ use std::marker::PhantomData;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::header::HeaderName;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::datatype::DATATYPES;
 use super::datatype::Datatype;
 use crate::http::answer::JSON_BYTES_HEADER;
+use crate::http::openapi::requests::RequestParameters;
+use crate::http::openapi::requests::TensorData;
 use crate::http::predicting::Sent;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
@@ -25,11 +28,14 @@ use crate::text::lists::did_you_mean;
 use crate::text::lists::quoted;
 
 /// The JSON part. Clients send more members than the protocol has, such as `model_name`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = InferRequest)]
 pub(super) struct Body<'a> {
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     pub(super) id: Option<Text<'a>>,
     #[serde(borrow, default)]
+    #[schema(value_type = RequestParameters)]
     pub(super) parameters: Parameters<'a>,
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
@@ -38,34 +44,43 @@ pub(super) struct Body<'a> {
 }
 
 /// An output that the client asks for.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RequestedOutput)]
 pub(super) struct WantedOutput<'a> {
     #[serde(borrow)]
+    #[schema(value_type = String)]
     pub(super) name: Text<'a>,
     #[serde(default)]
     pub(super) parameters: Option<OutputParameters>,
 }
 
 /// The parameters of an output.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = RequestedOutputParameters)]
 pub(super) struct OutputParameters {
     pub(super) binary_data: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RequestInput)]
 struct Input<'a> {
     #[serde(borrow)]
+    #[schema(value_type = String)]
     name: Text<'a>,
     shape: Vec<usize>,
     #[serde(borrow)]
+    #[schema(value_type = String)]
     datatype: Text<'a>,
     #[serde(default)]
     parameters: Option<InputParameters>,
+    /// Flat, or nested as the shape; left out if its bytes follow the JSON.
     #[serde(borrow)]
+    #[schema(value_type = Option<TensorData>)]
     data: Option<Data<'a>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RequestInputParameters)]
 struct InputParameters {
     binary_data_size: Option<usize>,
 }

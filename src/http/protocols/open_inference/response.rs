@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::request::OutputParameters;
 use super::request::WantedOutput;
@@ -115,8 +116,9 @@ impl<'a> Wanted<'a> {
     }
 }
 
-#[derive(Serialize)]
-struct Answered<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferResponse)]
+pub(super) struct Answered<'a> {
     model_name: &'a str,
     model_version: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +128,8 @@ struct Answered<'a> {
 }
 
 /// What `/predict` says besides its rows.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = InferResponseParameters)]
 struct Parameters<'a> {
     track: &'static str,
     prediction_id: &'a str,
@@ -137,18 +140,21 @@ struct Parameters<'a> {
     r#override: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResponseOutput)]
 struct Tensor<'a> {
     name: &'static str,
     datatype: &'static str,
     shape: Vec<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
     parameters: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<Values<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TensorValues)]
 #[serde(untagged)]
 enum Values<'a> {
     Numbers(Vec<f64>),

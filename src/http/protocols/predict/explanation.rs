@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::Serializer;
+use utoipa::ToSchema;
 
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
@@ -41,8 +42,9 @@ pub(super) fn check(rows: usize, shared: &Shared) -> Result<(), Problem> {
 }
 
 /// How the rows are explained, or why they are not.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = HowExplained)]
 pub(super) enum About<'a> {
     /// How.
     How(Explains),
@@ -63,12 +65,15 @@ impl<'a> About<'a> {
 }
 
 /// The explanation of a row.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = RowExplanation)]
 pub(super) struct OfRow<'a> {
     /// The class that is explained, of many.
     #[serde(skip_serializing_if = "Option::is_none")]
     class: Option<&'a str>,
     baseline: f64,
+    /// By feature.
+    #[schema(value_type = BTreeMap<String, f64>)]
     contributions: ByFeature<'a>,
 }
 

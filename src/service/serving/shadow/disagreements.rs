@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value as Json;
+use utoipa::ToSchema;
 
 use crate::canary::observed::pairs::Pair;
 use crate::model::Label;
@@ -25,7 +26,7 @@ const MAX_BYTES: usize = 4096;
 const MAX_TEXT: usize = 100;
 
 /// A row on which the two differ.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Disagreement {
     /// When it was first compared.
     pub at: Timestamp,
@@ -47,7 +48,7 @@ pub struct Disagreement {
 }
 
 /// The answer of a version, in the fields of `/predict`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Answer {
     /// Its probability, of two classes.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -23,6 +23,7 @@ use std::sync::mpsc::sync_channel;
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use super::disagreements::Disagreement;
 use super::disagreements::Disagreements;
@@ -87,7 +88,7 @@ pub enum ReplayRecentError {
 }
 
 /// The outcome of a replay of recent requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, ToSchema)]
 pub struct ReplayedRecent {
     /// The rollout of the canary.
     pub rollout: u64,

@@ -10,6 +10,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
+use utoipa::ToSchema;
 
 use super::disagreements::shown;
 use crate::canary::observed::samples::Failure;
@@ -39,7 +40,7 @@ pub struct Trial {
 }
 
 /// How canary and stable answer the rows that their model files keep.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OnKeptRows {
     /// Rows that both answered.
     pub rows: u64,
@@ -58,7 +59,7 @@ pub struct OnKeptRows {
 }
 
 /// The largest difference of the probabilities or scores.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LargestDifference {
     /// Canary minus stable.
     pub difference: f64,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Snapshot;
 use super::TRACKS;
@@ -15,7 +16,7 @@ use crate::service::status::tracks::milliseconds;
 use crate::stats::Summary;
 
 /// Both tracks.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct Summaries {
     /// Stable, since the current step began.
     pub stable: TrackSummary,
@@ -24,7 +25,7 @@ pub struct Summaries {
 }
 
 /// One track since the current step began.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct TrackSummary {
     /// The version; `null` without a canary.
     pub version: Option<String>,

@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::rows::MetricRow;
 use super::rows::MetricState;
@@ -24,7 +25,7 @@ use crate::service::status::plan::NextAction;
 use crate::text::lists::list;
 
 /// How a rollout is doing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
     /// No rollout yet.

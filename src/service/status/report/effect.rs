@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::condition::Condition;
 use super::view::Report;
@@ -16,7 +17,7 @@ use crate::service::status::overview::Status;
 
 /// What a command led to: the part of the status that commands change. The fields that the status has too have the
 /// same names and values there.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Effect {
     /// The number of journal entries so far; also the `ETag`.
     pub revision: u64,

@@ -1,6 +1,7 @@
 //! The metrics of a rollout as rows of a table.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::Metric;
 use crate::canary::judge::bayesian::Reading;
@@ -19,7 +20,7 @@ use crate::stats::sequential::Test;
 use crate::text::lists::quoted;
 
 /// One metric.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct MetricRow {
     /// Its name.
     pub metric: String,
@@ -74,7 +75,7 @@ pub(super) struct Known<'a> {
 }
 
 /// What is concluded of a metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MetricState {
     /// Shown to stay within what is accepted.

@@ -2,6 +2,7 @@
 
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::condition::Condition;
 use super::condition::Headline;
@@ -14,7 +15,7 @@ use crate::canary::Verdict;
 use crate::service::status::overview::Status;
 
 /// The state of a rollout for people.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Report {
     /// How it is doing.
     pub condition: Condition,
@@ -33,7 +34,7 @@ pub struct Report {
 }
 
 /// A status with its report; times are in UTC.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Reported {
     /// The status.
     #[serde(flatten)]

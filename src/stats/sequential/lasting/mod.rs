@@ -21,12 +21,13 @@ mod values;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use failures::LastingFailures;
 pub use values::LastingValues;
 
 /// The shortest span of time in which all requests together count as one draw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 pub enum EvidenceUnit {
     /// Every request is a draw. Valid where the noise of a track does not last from one request to the next.
     #[default]
