@@ -8,7 +8,8 @@
 //! which shadows every request. Exit code 1 if a request sent alone takes 10 % longer with the shadow. Under
 //! full load the shadow also takes processor time. `-- --kinds` compares requests with a key, by name, with
 //! segments, and of a thousand rows, each with the bare handler at the same number of rows. `-- --scrape` measures a
-//! scrape of `/metrics` (exit code 1 if the median takes 5 ms), and what one a second costs predictions.
+//! scrape of `/metrics` (exit code 1 if the median takes 5 ms), and what one a second costs predictions. `-- --v2` sends
+//! requests of Open Inference v2 in JSON, and the bare handler parses the same body (exit code 1 below 0.9).
 //!
 //! The client shares the machine with the servers, so it is kept cheap: a few connections per
 //! thread, all written to, then all read from. Exit code 1 if the throughput is below the limit, 2 if the
@@ -20,9 +21,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 use std::time::Instant;
 
-use client::BODY;
 use client::CLIENT_THREADS;
 use client::Load;
+use client::ROW;
+use client::Request;
 use client::ask;
 use client::latency_microseconds;
 use client::load;
@@ -53,6 +55,7 @@ mod scrape;
 
 const GOAL: f64 = 0.95;
 const FLOOR: f64 = 0.85;
+const V2_LIMIT: f64 = 0.9;
 
 const ROUNDS: usize = 11;
 const ROUND: Duration = Duration::from_millis(700);
@@ -70,6 +73,8 @@ fn main() -> ExitCode {
         shadow()
     } else if is_given("--scrape") {
         scrape::scrape()
+    } else if is_given("--v2") {
+        open_inference()
     } else if is_given("--kinds") {
         kinds().map(|()| true)
     } else {
@@ -90,13 +95,13 @@ fn compare(same: bool) -> Fallible<bool> {
         ROUND.as_millis()
     ));
     for (name, server) in [(name, &ours), ("bare", &bare)] {
-        tell(&format!("  {name} answers {}", ask(server.address, "POST", "/predict", BODY)?.1));
+        tell(&format!("  {name} answers {}", ask(server.address, "POST", ROW.path, ROW.body)?.1));
     }
     tell("");
     tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
     let mut medians = Vec::new();
     for connections in CONNECTIONS {
-        medians.push(compare_at(connections, [name, "bare"], [&ours, &bare], [BODY, BODY])?);
+        medians.push(compare_at(connections, [name, "bare"], [&ours, &bare], [ROW, ROW])?);
     }
     if !same {
         the_canary_is_still_there(ours.address)?;
@@ -119,26 +124,50 @@ fn kinds() -> Fallible<()> {
     let ours = start_serin(folder.path(), "a", A_TENTH)?;
     let bare = start_bare(folder.path(), "b")?;
     let many = format!(r#"{{"instances":[{}]}}"#, vec!["[0.5,1.2,0.8,0.3,1.1]"; 1000].join(","));
+    let by_key = r#"{"features":[0.5,1.2,0.8,0.3,1.1],"key":"customer-17"}"#;
+    let by_name = r#"{"features":{"tenure_years":0.5,"charge_ratio":1.2,"usage_ratio":0.8,"late_payment_share":0.3,"support_calls":1.1}}"#;
+    let by_segment =
+        r#"{"features":[0.5,1.2,0.8,0.3,1.1],"segments":{"region":"north","plan":"pro"}}"#;
+    let many = Request::predict(&many);
     let kinds = [
-        ("one row", BODY, BODY),
-        ("key", r#"{"features":[0.5,1.2,0.8,0.3,1.1],"key":"customer-17"}"#, BODY),
-        (
-            "names",
-            r#"{"features":{"tenure_years":0.5,"charge_ratio":1.2,"usage_ratio":0.8,"late_payment_share":0.3,"support_calls":1.1}}"#,
-            BODY,
-        ),
-        (
-            "segments",
-            r#"{"features":[0.5,1.2,0.8,0.3,1.1],"segments":{"region":"north","plan":"pro"}}"#,
-            BODY,
-        ),
-        ("1000 rows", &many, &many),
+        ("one row", ROW, ROW),
+        ("key", Request::predict(by_key), ROW),
+        ("names", Request::predict(by_name), ROW),
+        ("segments", Request::predict(by_segment), ROW),
+        ("1000 rows", many, many),
     ];
     tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
-    for (name, body, bare_body) in kinds {
-        compare_at(CONNECTIONS[0], [name, "bare"], [&ours, &bare], [body, bare_body])?;
+    for (name, ours_is, bare_is) in kinds {
+        compare_at(CONNECTIONS[0], [name, "bare"], [&ours, &bare], [ours_is, bare_is])?;
     }
     Ok(())
+}
+
+/// Whether requests of Open Inference v2 in JSON keep their limit beside a bare handler that parses the same body.
+fn open_inference() -> Fallible<bool> {
+    let folder = tempfile::tempdir()?;
+    let ours = start_serin(folder.path(), "a", A_TENTH)?;
+    let bare = start_bare(folder.path(), "b")?;
+    let names =
+        ["tenure_years", "charge_ratio", "usage_ratio", "late_payment_share", "support_calls"];
+    let tensor =
+        |name: &str| format!(r#"{{"name":"{name}","shape":[1,1],"datatype":"FP64","data":[0.8]}}"#);
+    let columns = format!(r#"{{"inputs":[{}]}}"#, names.map(tensor).join(","));
+    let matrix =
+        r#"{"inputs":[{"name":"x","shape":[1,5],"datatype":"FP64","data":[0.5,1.2,0.8,0.3,1.1]}]}"#;
+    let path = "/v2/models/model/infer";
+    tell("connections  server     requests/s   CPU us/request   requests/s : bare   CPU : bare");
+    let mut lowest = f64::INFINITY;
+    for (name, body) in [("matrix", matrix), ("tensors", &columns)] {
+        let request = Request { path, body };
+        for connections in CONNECTIONS {
+            let servers = [&ours, &bare];
+            let ratio = compare_at(connections, [name, "bare"], servers, [request, request])?;
+            lowest = lowest.min(ratio);
+        }
+    }
+    tell(&format!("ratio requests/s serin : bare = {lowest:.2} (limit {V2_LIMIT:.2})"));
+    Ok(lowest >= V2_LIMIT)
 }
 
 /// Whether shadowing leaves the latency of a single request within its limit.
@@ -153,7 +182,7 @@ fn shadow() -> Fallible<bool> {
     ));
     tell("connections  server     requests/s   CPU us/request   requests/s : off    CPU : off");
     for connections in CONNECTIONS {
-        compare_at(connections, ["shadow", "off"], [&shadowing, &off], [BODY, BODY])?;
+        compare_at(connections, ["shadow", "off"], [&shadowing, &off], [ROW, ROW])?;
     }
     let mut pairs = Vec::new();
     for round in 0..2 * ROUNDS + 1 {
@@ -184,20 +213,20 @@ fn compare_at(
     connections: usize,
     [name, other]: [&str; 2],
     [ours, bare]: [&Server; 2],
-    [our_body, bare_body]: [&str; 2],
+    [our_request, bare_request]: [Request<'_>; 2],
 ) -> Fallible<f64> {
-    for (server, body) in [(ours, our_body), (bare, bare_body)] {
-        load(server, body, connections, WARM_UP)?;
+    for (server, request) in [(ours, our_request), (bare, bare_request)] {
+        load(server, request, connections, WARM_UP)?;
     }
     let mut pairs = Vec::new();
     for round in 0..ROUNDS {
         // The order alternates, so that a drift within the pair favors neither.
         pairs.push(if round % 2 == 0 {
-            let first = load(ours, our_body, connections, ROUND)?;
-            (first, load(bare, bare_body, connections, ROUND)?)
+            let first = load(ours, our_request, connections, ROUND)?;
+            (first, load(bare, bare_request, connections, ROUND)?)
         } else {
-            let first = load(bare, bare_body, connections, ROUND)?;
-            (load(ours, our_body, connections, ROUND)?, first)
+            let first = load(bare, bare_request, connections, ROUND)?;
+            (load(ours, our_request, connections, ROUND)?, first)
         });
     }
     let of = |pick: &dyn Fn(&(Load, Load)) -> f64| Spread::of(pairs.iter().map(pick).collect());

@@ -19,7 +19,22 @@ pub const CLIENT_THREADS: usize = 2;
 /// A server or an answer that takes longer has failed.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-pub const BODY: &str = r#"{"features":[0.5,1.2,0.8,0.3,1.1]}"#;
+/// What is posted.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub path: &'a str,
+    pub body: &'a str,
+}
+
+impl<'a> Request<'a> {
+    /// A request to `/predict`.
+    pub const fn predict(body: &'a str) -> Request<'a> {
+        Request { path: "/predict", body }
+    }
+}
+
+/// One row.
+pub const ROW: Request<'static> = Request::predict(r#"{"features":[0.5,1.2,0.8,0.3,1.1]}"#);
 
 pub struct Load {
     pub requests_per_second: f64,
@@ -27,8 +42,13 @@ pub struct Load {
 }
 
 /// Loads one server for a duration, over new connections.
-pub fn load(server: &Server, body: &str, connections: usize, duration: Duration) -> Fallible<Load> {
-    let request = request_text("POST", "/predict", body);
+pub fn load(
+    server: &Server,
+    request: Request<'_>,
+    connections: usize,
+    duration: Duration,
+) -> Fallible<Load> {
+    let request = request_text("POST", request.path, request.body);
     let request = request.as_str();
     let mut clients = Vec::new();
     for _ in 0..CLIENT_THREADS {
@@ -59,7 +79,7 @@ pub fn load(server: &Server, body: &str, connections: usize, duration: Duration)
 /// The median latency of requests sent one after the other, in microseconds.
 pub fn latency_microseconds(server: &Server, duration: Duration) -> Fallible<f64> {
     let mut connection = Connection::open(server.address)?;
-    let request = request_text("POST", "/predict", BODY);
+    let request = request_text("POST", ROW.path, ROW.body);
     let (mut taken, end) = (Vec::new(), now() + duration);
     while now() < end {
         let start = now();

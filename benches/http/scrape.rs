@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::Fallible;
 use super::Spread;
-use super::client::BODY;
 use super::client::Load;
+use super::client::ROW;
 use super::client::ask;
 use super::client::load;
 use super::now;
@@ -38,9 +38,9 @@ pub fn scrape() -> Fallible<bool> {
         // The order alternates, so that a drift within the pair favors neither.
         let (with, without) = if round % 2 == 0 {
             let with = load_scraped(&scraped)?;
-            (with, load(&other, BODY, CONNECTIONS, ROUND)?)
+            (with, load(&other, ROW, CONNECTIONS, ROUND)?)
         } else {
-            let without = load(&other, BODY, CONNECTIONS, ROUND)?;
+            let without = load(&other, ROW, CONNECTIONS, ROUND)?;
             (load_scraped(&scraped)?, without)
         };
         ratios.push(with.requests_per_second / without.requests_per_second);
@@ -81,7 +81,7 @@ fn load_scraped(server: &Server) -> Fallible<Load> {
             }
             Ok(())
         });
-        let loaded = load(server, BODY, CONNECTIONS, ROUND);
+        let loaded = load(server, ROW, CONNECTIONS, ROUND);
         is_over.store(true, Ordering::Relaxed);
         scraper.join().unwrap_or_else(|_| Err("the scraper panicked".into()))?;
         loaded

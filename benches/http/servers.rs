@@ -160,9 +160,73 @@ struct BareRow {
     prediction_id: &'static str,
 }
 
+/// A request of Open Inference v2, which the bare handler parses.
+#[derive(Deserialize)]
+struct BareInference {
+    inputs: Vec<BareTensor>,
+}
+
+#[derive(Deserialize)]
+#[expect(dead_code, reason = "parsing it is the work")]
+struct BareTensor {
+    name: String,
+    shape: Vec<usize>,
+    datatype: String,
+    data: Vec<f64>,
+}
+
+/// The members of serin's answer.
+#[derive(Serialize)]
+struct BareInferred {
+    model_name: &'static str,
+    model_version: &'static str,
+    parameters: BareParameters,
+    outputs: [BareOutput; 2],
+}
+
+#[derive(Serialize)]
+struct BareParameters {
+    track: &'static str,
+    prediction_id: &'static str,
+    fallback: bool,
+    latency_ms: f64,
+}
+
+#[derive(Serialize)]
+struct BareOutput {
+    name: &'static str,
+    datatype: &'static str,
+    shape: [usize; 1],
+    data: Vec<f64>,
+}
+
+/// The answer to a request of v2: of all its tensors, so that reading them cannot be optimized away.
+fn inferred(request: &BareInference) -> BareInferred {
+    let output =
+        |name, datatype, value| BareOutput { name, datatype, shape: [1], data: vec![value] };
+    let values = request.inputs.iter().map(|tensor| tensor.data.len()).sum::<usize>() as f64;
+    BareInferred {
+        model_name: "model",
+        model_version: "model_v1",
+        parameters: BareParameters {
+            track: "stable",
+            prediction_id: BARE_ID,
+            fallback: false,
+            latency_ms: 0.004217,
+        },
+        outputs: [
+            output("probability", "FP64", 0.7310585786300049 / values),
+            output("label", "INT64", 1.0),
+        ],
+    }
+}
+
 pub fn serve_bare(port_file: &Path) -> Fallible<()> {
     let server = HttpServer::new(|| {
-        App::new().route(
+        let infer = web::post().to(|request: web::Json<BareInference>| async move {
+            HttpResponse::Ok().json(inferred(&request))
+        });
+        App::new().route("/v2/models/model/infer", infer).route(
             "/predict",
             web::post().to(|request: web::Json<BareRequest>| async move {
                 let row =
