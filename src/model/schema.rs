@@ -93,6 +93,16 @@ impl FeatureKind {
         }
     }
 
+    /// A boolean as a value: 1 or 0, or the word for it that training has seen.
+    pub fn boolean(&self, flag: bool) -> Value<'static> {
+        let Self::Categorical { levels } = self else {
+            return Value::Number(f64::from(u8::from(flag)));
+        };
+        let words = if flag { ["True", "true", "1"] } else { ["False", "false", "0"] };
+        let seen = |word: &&str| levels.iter().any(|level| level == word);
+        Value::Text(words.into_iter().find(seen).unwrap_or(words[0]).into())
+    }
+
     /// Number of encoded columns.
     pub fn width(&self) -> usize {
         match self {

@@ -101,7 +101,12 @@ fn words_booleans_and_missing_values() {
         {"age": NaN, "spent": 0, "channel": NaN}]}"#;
     for path in [MLFLOW, V1] {
         assert_eq!(predictions(&app.post_text(path, records).done()), right);
+        let booleans = records.replace(r#""spent": 1"#, r#""spent": true"#);
+        let booleans = booleans.replace(r#""spent": 0"#, r#""spent": false"#);
+        assert_eq!(predictions(&app.post_text(path, booleans).done()), right);
     }
+    let by_position = r#"{"instances": [[30, true, "web"], [null, false, null]]}"#;
+    assert_eq!(predictions(&app.post_text(V1, by_position).done()), right);
     for text in [
         "channel,age,spent\nweb,30,1\n,,0\n",
         "\"channel\",\"age\",\"spent\"\r\n\"web\",30,1.0\r\nNaN,NaN,0\r\n",

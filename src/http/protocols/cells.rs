@@ -15,7 +15,6 @@ use serde::de::Visitor;
 use crate::model::Features;
 use crate::model::Value;
 use crate::model::schema::Feature;
-use crate::model::schema::FeatureKind;
 use crate::service::serving::live::Live;
 
 /// A value as it was sent.
@@ -34,12 +33,8 @@ impl<'a> Cell<'a> {
             (Cell::Number(number), _) => Value::Number(number),
             (Cell::Text(text), _) => Value::Text(text),
             (Cell::Missing, _) => Value::Missing,
-            (Cell::Bool(flag), Some(FeatureKind::Categorical { levels })) => {
-                let words = if flag { ["True", "true", "1"] } else { ["False", "false", "0"] };
-                let seen = |word: &&str| levels.iter().any(|level| level == word);
-                Value::Text(words.into_iter().find(seen).unwrap_or(words[0]).into())
-            }
-            (Cell::Bool(flag), _) => Value::Number(f64::from(u8::from(flag))),
+            (Cell::Bool(flag), Some(kind)) => kind.boolean(flag),
+            (Cell::Bool(flag), None) => Value::Number(f64::from(u8::from(flag))),
         }
     }
 }
@@ -201,6 +196,7 @@ impl<'de: 'a, 'a> Visitor<'de> for ItemSeed<'_, 'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::schema::FeatureKind;
 
     fn read(json: &str) -> Result<Data<'_>, String> {
         serde_json::from_str(json).map_err(|error| error.to_string())

@@ -34,7 +34,7 @@ pub(super) fn read<'a>(
     let (known, unknown) = (live.intake.known(), shared.settings.unknown_fields.into());
     let Members { forms, parameters, ignored, example } = *members;
     let body = leniently(known, |optional| {
-        let row = RowSeed::of(known, unknown, optional);
+        let row = RowSeed::of(known, unknown, optional).with_booleans(known);
         let seed = BodySeed { forms, parameters, ignored, row, unknown };
         lenient::parse_with(seed, sent.body, example, sent.repaired)
     });

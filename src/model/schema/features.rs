@@ -117,6 +117,8 @@ pub(crate) struct RowSeed<'s> {
     values: usize,
     /// The features that a row may have; `None`: any, and a value of each must be one that a feature can have.
     known: Option<Known<'s>>,
+    /// The features that a boolean may be a value of; `None`: booleans are refused.
+    booleans: Option<&'s Schema>,
     unknown: Unknown,
     optional: Optional,
 }
@@ -141,7 +143,13 @@ pub(crate) enum Optional {
 
 impl Default for RowSeed<'_> {
     fn default() -> Self {
-        RowSeed { values: 8, known: None, unknown: Unknown::Kept, optional: Optional::Read }
+        RowSeed {
+            values: 8,
+            known: None,
+            booleans: None,
+            unknown: Unknown::Kept,
+            optional: Optional::Read,
+        }
     }
 }
 
@@ -152,6 +160,12 @@ impl<'s> RowSeed<'s> {
         let is_plain = unknown == Unknown::Kept && !known.has_lenient();
         let known = (!is_plain).then_some(known);
         RowSeed { known, unknown, optional, ..RowSeed::default() }
+    }
+
+    /// Takes a boolean for a value of its feature: protocols of tables have columns of them.
+    #[must_use]
+    pub(crate) fn with_booleans(self, known: Known<'s>) -> Self {
+        RowSeed { booleans: Some(known.schema), ..self }
     }
 
     /// Expects a row like this one.
@@ -189,7 +203,10 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = seq.next_element_seed(ValueSeed(Place::Position(values.len())))? {
+        while let Some(value) = seq.next_element_seed(ValueSeed {
+            place: Place::Position(values.len()),
+            booleans: self.booleans,
+        })? {
             self.push(&mut values, value)?;
         }
         Ok(Features::Ordered(values))
@@ -211,12 +228,12 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                             self.push(&mut pairs, (name, Value::NONE_OF_ITS_KIND))?;
                             continue;
                         }
-                        place = Place::Optional;
+                        place = Place::Optional(&name);
                     }
                     Some(_) | None => {}
                 }
             }
-            let value = map.next_value_seed(ValueSeed(place))?;
+            let value = map.next_value_seed(ValueSeed { place, booleans: self.booleans })?;
             self.push(&mut pairs, (name, value))?;
         }
         Ok(Features::Named(pairs))
@@ -256,18 +273,22 @@ enum Place<'n> {
     Position(usize),
     Name(&'n str),
     /// Of a feature that a request may lack: there is no error.
-    Optional,
+    Optional(&'n str),
 }
 
 /// Reads one value, with its position for error messages.
-struct ValueSeed<'n>(Place<'n>);
+#[derive(Clone, Copy)]
+struct ValueSeed<'n> {
+    place: Place<'n>,
+    booleans: Option<&'n Schema>,
+}
 
 impl ValueSeed<'_> {
     fn refuse<'de, E: Error>(&self, what: &str) -> Result<Value<'de>, E> {
-        let place = match self.0 {
+        let place = match self.place {
             Place::Position(index) => format!("features[{index}]"),
             Place::Name(name) => format!("feature {}", quoted(name)),
-            Place::Optional => return Ok(Value::NONE_OF_ITS_KIND),
+            Place::Optional(_) => return Ok(Value::NONE_OF_ITS_KIND),
         };
         Err(E::custom(format_args!("{place}: {what}; send a number, a string or null")))
     }
@@ -313,6 +334,13 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     }
 
     fn visit_bool<E: Error>(self, word: bool) -> Result<Self::Value, E> {
+        let feature = self.booleans.and_then(|schema| match self.place {
+            Place::Position(index) => schema.features().get(index),
+            Place::Name(name) | Place::Optional(name) => schema.feature(name),
+        });
+        if let Some(feature) = feature {
+            return Ok(feature.kind.boolean(word));
+        }
         self.refuse(&format!(
             "the boolean {word} is not a feature value (use 1 or 0, or the text in the training data)"
         ))
