@@ -66,6 +66,21 @@ impl Datatype {
         }
     }
 
+    /// The integers of this type that a number holds exactly.
+    fn range(self) -> Option<(f64, f64)> {
+        let power = |bits: u32| 2f64.powi(bits as i32);
+        match self {
+            Datatype::Signed(Width::W64) => Some((-MAX_INTEGER, MAX_INTEGER)),
+            Datatype::Unsigned(Width::W64) => Some((0.0, MAX_INTEGER)),
+            Datatype::Signed(width) => {
+                let half = power(8 * width as u32 - 1);
+                Some((-half, half - 1.0))
+            }
+            Datatype::Unsigned(width) => Some((0.0, power(8 * width as u32) - 1.0)),
+            _ => None,
+        }
+    }
+
     /// What is wrong with a value of a tensor of this type; `None`: nothing.
     pub(super) fn problem(self, cell: &Cell<'_>) -> Option<String> {
         match (self, cell) {
@@ -79,12 +94,14 @@ impl Datatype {
             (Datatype::Signed(_) | Datatype::Unsigned(_), Cell::Number(number)) => {
                 if number.fract() != 0.0 {
                     Some(format!("{number} is not an integer"))
-                } else if *number < 0.0 && matches!(self, Datatype::Unsigned(_)) {
-                    Some(format!("{number} is negative"))
                 } else if number.abs() > MAX_INTEGER {
                     Some(format!(
                         "an integer beyond {MAX_INTEGER}, which would be rounded; send FP64, or BYTES if it is a word"
                     ))
+                } else if let Some((least, most)) = self.range()
+                    && !(least..=most).contains(number)
+                {
+                    Some(format!("{number} is out of range; use {least} to {most}"))
                 } else {
                     None
                 }
@@ -240,6 +257,12 @@ mod tests {
         };
         assert!(!problem("INT64", MAX_INTEGER) && problem("INT64", -MAX_INTEGER - 1.0));
         assert!(problem("UINT64", u64::MAX as f64) && problem("UINT8", -1.0));
+        for (name, least, most) in
+            [("INT8", -128.0, 127.0), ("UINT8", 0.0, 255.0), ("INT32", -2147483648.0, 2147483647.0)]
+        {
+            assert!(!problem(name, least) && !problem(name, most), "{name}");
+            assert!(problem(name, least - 1.0) && problem(name, most + 1.0), "{name}");
+        }
         assert!(problem("INT32", 0.5) && !problem("FP32", 0.5) && problem("BYTES", 0.5));
     }
 }

@@ -84,9 +84,8 @@ fn listed(service: &Service, name: &str, only_ready: bool) -> Vec<Listed> {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = RepositoryOptions)]
 struct Options {
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    parameters: Map<String, Value>,
+    #[schema(value_type = Option<Object>)]
+    parameters: Option<Map<String, Value>>,
 }
 
 /// Deploys a file of the models folder as the canary.
@@ -108,16 +107,21 @@ pub async fn load(call: Call) -> Answer {
         let file = files.into_iter().find(|file| file.version == version || file.file == version);
         let is_loaded = |version: &str| track_of(&service.serving.live.load(), version).is_ok();
         // The name of the model means what is loaded, unless a file has it.
-        let has_it = match &file {
+        let has_it = || match &file {
             Some(file) => is_loaded(&file.version),
             None => version == name || is_loaded(&version),
         };
-        if has_it {
+        if has_it() {
             return Ok::<_, Problem>((service.status(), false));
         }
-        let model_path = file.map_or(version, |file| file.file);
+        let model_path = file.as_ref().map_or(&version, |file| &file.file).clone();
         let deployment = Deployment { model_path, ..Deployment::default() };
-        Ok((service.deploy(deployment, None)?, true))
+        match service.deploy(deployment, None) {
+            Ok(status) => Ok((status, true)),
+            // Another client may have loaded it meanwhile.
+            Err(_) if has_it() => Ok((service.status(), false)),
+            Err(refused) => Err(refused.into()),
+        }
     });
     let (status, is_new) = status.await?;
     let effect = if is_new { Effect::of_deployment(&status) } else { Effect::of(&status) };
@@ -171,7 +175,7 @@ fn version(call: &Call) -> Result<String, Problem> {
 fn check_options(body: &Bytes) -> Result<(), Problem> {
     let Options { parameters } = body::parse_or_default(body)?;
     let is_file = |name: &&String| *name == "config" || name.starts_with("file:");
-    match parameters.keys().find(is_file) {
+    match parameters.iter().flat_map(Map::keys).find(is_file) {
         None => Ok(()),
         Some(name) => Err(Problem::field(format_args!(
             "parameters.{name}: models and their settings are files of the models folder; put the file there, and load it \
