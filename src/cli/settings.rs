@@ -383,7 +383,8 @@ fn address<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 
 fn model_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     let name = String::deserialize(from)?;
-    if is_name(&name) {
+    // A client resolves `.` and `..` in a path before it sends it.
+    if is_name(&name) && name != "." && name != ".." {
         return Ok(name);
     }
     Err(serde::de::Error::custom(format_args!(

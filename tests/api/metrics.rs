@@ -55,6 +55,8 @@ fn the_form_is_the_one_that_the_client_prefers() {
         ("application/vnd.google.protobuf", text),
         ("image/png", text),
         ("nonsense", text),
+        ("application/json;q=0, text/plain;q=0.1", text),
+        ("application/openmetrics-text;q=0", text),
         ("", text),
     ];
     for (accept, content_type) in cases {

@@ -14,6 +14,7 @@ use crate::cli::show;
 use crate::service::status::report::words::count;
 use crate::text::lists::listed;
 use crate::text::numbers::grouped;
+use crate::text::numbers::number;
 
 /// The flags of `serin disagreements`.
 #[derive(Args, Debug)]
@@ -88,8 +89,13 @@ fn page(found: &Disagreements, width: usize) -> Page {
         page.gap();
         let row = |(place, one): (usize, &Disagreement)| {
             let difference = format!("{:+.4}", one.difference);
-            let number = (place + 1).to_string();
-            vec![number, difference, answer(&one.stable), answer(&one.canary), grouped(one.count)]
+            vec![
+                (place + 1).to_string(),
+                difference,
+                answer(&one.stable),
+                answer(&one.canary),
+                grouped(one.count),
+            ]
         };
         let rows: Vec<_> = found.disagreements.iter().enumerate().map(row).collect();
         page.table(&["", "difference", "stable", "canary", "times"], &rows, &[]);
@@ -112,9 +118,9 @@ fn page(found: &Disagreements, width: usize) -> Page {
 
 /// The answer of a version: its number, or its class.
 fn answer(fields: &Map<String, Value>) -> String {
-    let number = |name: &str| fields.get(name).and_then(Value::as_f64).map(|it| format!("{it:.4}"));
+    let score = |name: &str| fields.get(name).and_then(Value::as_f64).map(|it| format!("{it:.4}"));
     let class = || fields.get("label").map(value);
-    number("probability").or_else(|| number("score")).or_else(class).unwrap_or_default()
+    score("probability").or_else(|| score("score")).or_else(class).unwrap_or_default()
 }
 
 fn named(features: &Map<String, Value>) -> Vec<String> {
@@ -125,6 +131,7 @@ fn value(value: &Value) -> String {
     match value {
         Value::Null => "missing".to_owned(),
         Value::String(text) => text.clone(),
+        Value::Number(written) => written.as_f64().map_or_else(|| written.to_string(), number),
         other => other.to_string(),
     }
 }

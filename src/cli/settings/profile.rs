@@ -24,6 +24,8 @@ const STORE: &str = "memory:";
 impl Profile {
     /// Its defaults, with the variables of the platform.
     pub(super) fn fields(self, variable: impl Fn(&str) -> Option<String>) -> Map<String, Value> {
+        // A variable that is set to nothing is not set.
+        let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let port = |name| variable(name).unwrap_or_else(|| "8080".to_owned());
         let listen = |port: String| ("listen", Some(format!("0.0.0.0:{port}")));
         let fixed = |key, value: &str| (key, Some(value.to_owned()));

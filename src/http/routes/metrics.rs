@@ -4,6 +4,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::http::header::Accept;
 use actix_web::http::header::Header as _;
+use actix_web::http::header::Quality;
 
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
@@ -61,7 +62,10 @@ enum Form {
 
 impl Form {
     fn preferred(call: &Call) -> Form {
-        let ranked = Accept::parse(&call.request).map(|accept| accept.ranked()).unwrap_or_default();
+        let mut accept = Accept::parse(&call.request).unwrap_or_else(|_| Accept(Vec::new()));
+        // Quality 0 means "not this one" (RFC 9110).
+        accept.0.retain(|kind| kind.quality > Quality::ZERO);
+        let ranked = if accept.0.is_empty() { Vec::new() } else { accept.ranked() };
         let form = |kind: &str| match kind {
             "application/openmetrics-text" => Some(Form::Text(Format::OpenMetrics)),
             "application/json" => Some(Form::Json),
