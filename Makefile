@@ -36,6 +36,7 @@ test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then
 	.venv/bin/python scripts/protocols --serin target/debug/serin
 	.venv/bin/python scripts/monitoring.py --serin target/debug/serin
 	.venv/bin/python scripts/openapi.py --serin target/debug/serin --examples 3
+	.venv/bin/python scripts/gates.py --serin target/debug/serin
 	$(MAKE) test-python
 	scripts/dist.sh target/debug/serin target/dist-of-tests
 

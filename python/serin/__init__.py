@@ -20,6 +20,7 @@ from .answers import Model
 from .answers import Prediction
 from .answers import Report
 from .answers import Status
+from .answers import Verdict
 from .answers import Version
 from .client import Client
 from .errors import ApprovalNeededError
@@ -63,6 +64,7 @@ __all__ = [
     "ServerError",
     "Status",
     "Traffic",
+    "Verdict",
     "Version",
     "WaitTimeoutError",
     "__version__",

@@ -257,6 +257,26 @@ class Health:
 
 
 @dataclass(frozen=True)
+class Verdict:
+    """The verdict for gates, which may be asked for at any time."""
+
+    #: `promote`, `rollback` or `hold`.
+    verdict: str
+    reason: str
+    #: The version it is about.
+    version: str | None
+    data: Data = _data()
+
+    @staticmethod
+    def of(data: Data) -> Verdict:
+        """The verdict that the server answers."""
+        return Verdict(data["verdict"], data["reason"], data["version"], data)
+
+    def __str__(self) -> str:
+        return f"{self.verdict}: {self.reason}"
+
+
+@dataclass(frozen=True)
 class Model:
     """A file in the models folder."""
 

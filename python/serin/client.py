@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import time
+import urllib.parse
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from .answers import Health
 from .answers import Model
 from .answers import Prediction
 from .answers import Status
+from .answers import Verdict
 from .errors import ApprovalNeededError
 from .errors import ExportError
 from .errors import NoAnswerError
@@ -280,6 +282,11 @@ class Client:
     def check(self) -> Health:
         """The judgement of the canary."""
         return Health.of(self._get("/admin/check-canary-health"))
+
+    def verdict(self, version: str | None = None) -> Verdict:
+        """The verdict for gates on the canary, or on this version, whose rollout may be over (docs/gates.md)."""
+        query = "" if version is None else "?" + urllib.parse.urlencode({"version": version})
+        return Verdict.of(self._get("/verdict" + query))
 
     def models(self) -> list[Model]:
         """The files in the models folder."""

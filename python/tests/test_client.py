@@ -90,6 +90,8 @@ def test_a_rollout_by_hand(serin_server):
     effect = client.deploy("model_v2.bin", traffic_percent=50, reason="a try")
     assert (effect.state, effect.canary.name, effect.traffic_percent) == ("running", "model_v2", 50)
     assert client.check().status == "insufficient_data"
+    assert client.verdict().version == "model_v2"
+    assert str(client.verdict("model v1")).startswith("hold: model v1 is neither the canary nor stable")
     assert client.set_traffic(25).traffic_percent == 25
     assert client.pause().state == "paused"
     assert client.resume().state == "running"

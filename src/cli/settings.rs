@@ -111,7 +111,7 @@ settings! {
     /// Bearer token that /admin and reports require; without one, /admin answers only on a loopback address
     #[serde(skip_serializing)]
     admin_token: Option<Secret> = None, flag "TOKEN";
-    /// Bearer token that /metrics requires; without one, everyone who reaches the server reads them
+    /// Bearer token that /metrics requires; without one, everyone who reaches the server reads them. It opens /verdict, too
     #[serde(skip_serializing)]
     metrics_token: Option<Secret> = None, flag "TOKEN";
     /// Let clients without the token use /record, /feedback and /reset

@@ -1,9 +1,9 @@
-//! Access to `/admin`, to the routes that report outcomes, and to metrics.
+//! Access to `/admin`, to the routes that report outcomes, to metrics, and to the verdict for gates.
 //!
 //! On a loopback address every process on this machine has access, but no client behind a proxy; elsewhere only
 //! clients with the token. Web pages of other sites never have access. With a token, reports need it as well,
 //! because they decide what the judge sees. Metrics are open, as of other servers, because a scraper should not hold the
-//! token that promotes; a token of their own closes them.
+//! token that promotes; a token of their own closes them. It also opens the verdict, which is in the metrics, too.
 
 use std::net::IpAddr;
 
@@ -78,26 +78,59 @@ impl Access {
             (None, Access::Token(_) | Access::Closed) => Ok(()),
         }
     }
+
+    /// Checks a request for the verdict, which the token of `/admin` opens and that of `/metrics`. Clients that cannot
+    /// set a header send it in the body.
+    pub(crate) fn check_gate(
+        &self,
+        headers: &HeaderMap,
+        in_body: Option<&str>,
+        of_metrics: Option<&blake3::Hash>,
+    ) -> Result<(), Problem> {
+        same_site(headers)?;
+        let admin = match self {
+            Access::Token(admin) => Some(admin),
+            Access::Open | Access::Closed => None,
+        };
+        let known = [admin, of_metrics];
+        let mut known = known.iter().flatten();
+        let given = [in_body, bearer(headers)?];
+        match known.any(|expected| given.iter().flatten().any(|token| is(token, expected))) {
+            true => Ok(()),
+            false => self.check(headers),
+        }
+    }
 }
 
 fn check_token(headers: &HeaderMap, expected: &blake3::Hash) -> Result<(), Problem> {
-    let unauthorized = |detail| Err(Problem::new(Kind::Unauthorized, detail));
+    match bearer(headers)? {
+        Some(token) if is(token, expected) => Ok(()),
+        Some(_) | None => Err(Problem::new(
+            Kind::Unauthorized,
+            "this server requires a token; send Authorization: Bearer TOKEN",
+        )),
+    }
+}
+
+/// Whether this is the token with this hash. Hashes compare in constant time, so it cannot be guessed byte by byte.
+fn is(token: &str, expected: &blake3::Hash) -> bool {
+    blake3::hash(token.as_bytes()) == *expected
+}
+
+/// The token of the request, if it has one.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     let mut given = headers.get_all(header::AUTHORIZATION);
     let value = given.next();
     if given.next().is_some() {
-        return unauthorized("Authorization: sent more than once; send it once");
+        return Err(Problem::new(
+            Kind::Unauthorized,
+            "Authorization: sent more than once; send it once",
+        ));
     }
-    let token = value
+    Ok(value
         .and_then(|value| value.to_str().ok()?.split_once(' '))
         .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-        .map(|(_, token)| token);
-    // Hashes compare in constant time, so the token cannot be guessed byte by byte.
-    match token {
-        Some(token) if blake3::hash(token.as_bytes()) == *expected => Ok(()),
-        Some(_) | None => {
-            unauthorized("this server requires a token; send Authorization: Bearer TOKEN")
-        }
-    }
+        .map(|(_, token)| token))
 }
 
 /// A proxy on this machine makes every client look local.

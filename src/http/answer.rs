@@ -7,6 +7,7 @@ use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
 use actix_web::Resource;
 use actix_web::Route;
+use actix_web::body::MessageBody;
 use actix_web::http::ConnectionType;
 use actix_web::http::Method;
 use actix_web::http::header;
@@ -167,8 +168,8 @@ pub fn json_at<T: Serialize>(revision: u64, answer: &T) -> Answer {
 ///
 /// # Errors
 /// None.
-pub fn text(body: &'static str) -> Answer {
-    Ok(HttpResponse::Ok().content_type("text/plain").body(body))
+pub fn text(body: impl MessageBody + 'static) -> Answer {
+    Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(body))
 }
 
 /// A response with this JSON.

@@ -1,6 +1,7 @@
-//! Middleware that protects `/admin`, reports and metrics.
+//! Middleware that protects `/admin`, reports, metrics and the verdict.
 
 use actix_web::Error;
+use actix_web::HttpRequest;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::dev::ServiceResponse;
@@ -58,8 +59,30 @@ pub async fn guard_metrics<B: MessageBody + 'static>(
     guarded(request, next, check).await
 }
 
+/// Protects `/verdict` likewise.
+///
+/// # Errors
+/// Those of the handlers behind it.
+pub async fn guard_gate<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let check = |settings: &Settings, headers: &HeaderMap| {
+        settings.access.check_gate(headers, None, settings.metrics_token.as_ref())
+    };
+    guarded(request, next, check).await
+}
+
 /// Wrong tokens are logged, but cannot fill the log.
 static REFUSED: LogLimit = LogLimit::new();
+
+/// Logs that a request was refused.
+pub(super) fn log_refused(shared: &Shared, request: &HttpRequest, problem: &Problem) {
+    if let Some(count) = REFUSED.due(shared.service.serving.clock.steady()) {
+        let (path, peer) = (request.path(), request.peer_addr());
+        tracing::warn!(count, path, ?peer, "refused: {problem}");
+    }
+}
 
 async fn guarded<B: MessageBody + 'static>(
     mut request: ServiceRequest,
@@ -72,10 +95,7 @@ async fn guarded<B: MessageBody + 'static>(
     let Err(problem) = check(&shared.settings, request.headers()) else {
         return Ok(next.call(request).await?.map_into_left_body());
     };
-    if let Some(count) = REFUSED.due(shared.service.serving.clock.steady()) {
-        let (path, peer) = (request.path(), request.peer_addr());
-        tracing::warn!(count, path, ?peer, "refused: {problem}");
-    }
+    log_refused(&shared, request.request(), &problem);
     let response = problem.response(request.path());
     let is_read = match request.extract::<Payload>().await {
         Ok(payload) => body::discard(request.request(), payload, &shared).await,

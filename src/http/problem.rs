@@ -24,6 +24,7 @@ use crate::service::reported::recordings::RecordError;
 use crate::service::serving::predict::PredictError;
 use crate::service::serving::shadow::queue::ReplayRecentError;
 use crate::store::StoreError;
+use crate::text::lists::one_line;
 
 /// Declares the kinds of problems: under their status, each with its code and title.
 macro_rules! kinds {
@@ -92,6 +93,7 @@ kinds! {
         Quarantined: "quarantined", NOT_NOW;
         AlreadyInitialized: "already_initialized", NOT_NOW;
         StableNeeded: "stable_needed", NOT_NOW;
+        GateClosed: "gate_closed", "The gate is closed";
         PreviousLost: "previous_lost", "The previous version is not available";
         RevisionConflict: "revision_conflict", "Concurrent change";
         RecentRequestsOff: "recent_requests_off", "Recent requests are not kept";
@@ -240,6 +242,7 @@ impl Problem {
                 let body = json!({ "error_code": mlflow_code(status), "message": self.detail });
                 ("application/json", serde_json::to_string(&body))
             }
+            Form::Line => ("text/plain; charset=utf-8", Ok(one_line(&self.detail))),
         };
         let mut response = HttpResponse::build(status);
         // The rest of the body is still in flight, so the connection cannot be reused.
@@ -268,6 +271,8 @@ pub(super) enum Form {
     Error,
     /// `error_code` and `message`, of MLflow.
     Mlflow,
+    /// The detail alone, for Flagger, which prints the body as it is.
+    Line,
 }
 
 impl Form {
@@ -280,17 +285,20 @@ impl Form {
             Form::Error
         } else if ["/invocations", "/ping", "/version", "/health"].contains(&path) {
             Form::Mlflow
+        } else if is_below("/hooks/flagger") {
+            Form::Line
         } else {
             Form::ProblemJson
         }
     }
 
-    /// The media type, and the name of the schema.
-    pub(super) fn schema(self) -> (&'static str, &'static str) {
+    /// The media type, and the name of the schema; a line has none.
+    pub(super) fn schema(self) -> (&'static str, Option<&'static str>) {
         match self {
-            Form::ProblemJson => ("application/problem+json", "Problem"),
-            Form::Error => ("application/json", "Error"),
-            Form::Mlflow => ("application/json", "MlflowError"),
+            Form::ProblemJson => ("application/problem+json", Some("Problem")),
+            Form::Error => ("application/json", Some("Error")),
+            Form::Mlflow => ("application/json", Some("MlflowError")),
+            Form::Line => ("text/plain", None),
         }
     }
 }

@@ -23,6 +23,11 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
+/// The text on one line: control characters are spaces.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+}
+
 /// A list as a sentence has it: `a`, `a and b`, `a, b and c`.
 pub fn list(items: &[String]) -> String {
     match items {

@@ -9,6 +9,7 @@
 
 mod cli_commands;
 mod client;
+mod gates;
 mod harness;
 mod judge;
 mod metrics;

@@ -23,6 +23,7 @@ use crate::cli::show::out;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
 use crate::service::status::Status;
+use crate::service::status::gate;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::report::Report;
 use crate::service::status::report::words::duration;
@@ -119,7 +120,7 @@ fn wait_for(
         if status.rollout.as_ref().map(|rollout| rollout.id) != first || first.is_none() {
             return ended(first, &status, &report, form);
         }
-        let verdict = verdict(&status);
+        let verdict = gate::verdict(&status);
         if event == Event::Verdict && verdict != Verdict::Hold {
             return judged(verdict, &status, &report, form);
         }
@@ -143,22 +144,6 @@ fn wait_for(
         }
         std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
         status = patiently(&client, &clock, left.unwrap_or(PATIENCE).min(PATIENCE))?;
-    }
-}
-
-/// The verdict, which may be asked for every second: until the intended duration is over, one that the sequential judge
-/// gives, too. A test for one look would find something by chance if it were asked until it does.
-fn verdict(status: &Status) -> Verdict {
-    let Some(health) = &status.health else { return Verdict::Hold };
-    let left = status.rollout.as_ref().and_then(|rollout| rollout.remaining_bake_seconds);
-    if left.is_none_or(|left| left <= 0.0) {
-        return health.verdict;
-    }
-    let sequential = health.sequential.as_ref().map_or(Verdict::Hold, |it| it.verdict);
-    match (sequential, health.verdict) {
-        (Verdict::Rollback, _) => Verdict::Rollback,
-        (Verdict::Promote, Verdict::Promote) => Verdict::Promote,
-        (_, _) => Verdict::Hold,
     }
 }
 

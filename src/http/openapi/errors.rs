@@ -22,9 +22,13 @@ pub(super) fn add(document: &mut Value) {
         }
     }
     for (name, status, (media_type, schema)) in used {
+        let schema = match schema {
+            Some(schema) => json!({ "$ref": format!("#/components/schemas/{schema}") }),
+            None => json!({ "type": "string" }),
+        };
         document["components"]["responses"][name] = json!({
             "description": description(status),
-            "content": { media_type: { "schema": { "$ref": format!("#/components/schemas/{schema}") } } },
+            "content": { media_type: { "schema": schema } },
         });
     }
 }
@@ -38,10 +42,11 @@ fn statuses(path: &str, has_body: bool) -> BTreeSet<u16> {
     }
     let is_report = ["/record", "/feedback", "/reset"].contains(&path);
     let is_guarded = path.starts_with("/admin/") || path.starts_with("/v2/repository/");
-    if is_guarded || is_report || path == "/metrics" {
+    let is_hook = path.starts_with("/hooks/");
+    if is_guarded || is_report || is_hook || ["/metrics", "/verdict"].contains(&path) {
         kinds.extend([Kind::Unauthorized, Kind::Forbidden]);
     }
-    if (is_guarded || is_report) && has_body {
+    if (is_guarded || is_report || is_hook) && has_body {
         kinds.push(Kind::NoCanary);
     }
     if is_guarded && has_body {
@@ -52,7 +57,7 @@ fn statuses(path: &str, has_body: bool) -> BTreeSet<u16> {
     }
     match path {
         "/feedback" => kinds.push(Kind::FeedbackExpired),
-        "/admin/history" => kinds.push(Kind::InvalidQuery),
+        "/admin/history" | "/verdict" => kinds.push(Kind::InvalidQuery),
         "/admin/check-canary-health" => kinds.push(Kind::NoCanary),
         _ => {}
     }
@@ -64,6 +69,7 @@ fn name(form: Form, status: u16) -> String {
         Form::ProblemJson => "Problem",
         Form::Error => "Error",
         Form::Mlflow => "MlflowError",
+        Form::Line => "Line",
     };
     format!("{form}{status}")
 }

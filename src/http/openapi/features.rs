@@ -28,7 +28,10 @@ pub(super) fn describe(document: &mut Value, shared: &Shared) {
         });
     }
     if schema.features().len() <= MAX_NAMED {
-        schemas["Features"] = row(schema, refuses_unknown);
+        schemas["Features"] = row(schema, refuses_unknown, value);
+        let or_boolean =
+            |feature: &Feature| json!({ "anyOf": [value(feature), { "type": "boolean" }] });
+        schemas["TableRow"] = row(schema, refuses_unknown, or_boolean);
     }
     if !refuses_unknown && let Some(request) = schemas["PredictRequest"].as_object_mut() {
         request.remove("additionalProperties");
@@ -65,12 +68,12 @@ pub(super) fn describe(document: &mut Value, shared: &Shared) {
 }
 
 /// A row: the values of all features, by name or in order.
-fn row(schema: &Schema, refuses_unknown: bool) -> Value {
+fn row(schema: &Schema, refuses_unknown: bool, value: impl Fn(&Feature) -> Value) -> Value {
     let features = schema.features();
     let properties: Map<String, Value> =
         features.iter().map(|it| (it.name.clone(), value(it))).collect();
     let names: Vec<&str> = schema.feature_names().collect();
-    let in_order: Vec<Value> = features.iter().map(value).collect();
+    let in_order: Vec<Value> = features.iter().map(&value).collect();
     json!({
         "description": "A row: the value of each feature by its name, or all values in order",
         "oneOf": [

@@ -26,6 +26,7 @@ pub(super) fn of_types(api: &OpenApi) -> Value {
         document["components"]["schemas"][name] = schema;
     }
     errors::add(&mut document);
+    tidy::drop_unused(&mut document);
     document
 }
 

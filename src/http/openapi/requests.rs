@@ -55,7 +55,7 @@ bodies! {
                 "required": ["features"],
             },
             {
-                "properties": { "features": { "type": "null" }, "instances": rows() },
+                "properties": { "features": { "type": "null" }, "instances": rows("Features") },
                 "required": ["instances"],
             },
         ],
@@ -66,7 +66,7 @@ bodies! {
     KserveRequest = json!({
         "type": "object",
         "properties": {
-            "instances": rows(),
+            "instances": rows("TableRow"),
             "inputs": rows_or_columns(),
             "parameters": reference("RequestParameters"),
             "signature_name": { "description": "Has no meaning here" },
@@ -89,8 +89,8 @@ bodies! {
                 "required": ["data"],
                 "additionalProperties": false,
             },
-            "dataframe_records": rows(),
-            "instances": rows(),
+            "dataframe_records": rows("TableRow"),
+            "instances": rows("TableRow"),
             "inputs": rows_or_columns(),
             "params": reference("RequestParameters"),
         },
@@ -129,11 +129,12 @@ bodies! {
 fn parts() -> Vec<(&'static str, Value)> {
     vec![
         ("Features", json!({ "description": "A row" })),
+        ("TableRow", json!({ "description": "A row, which may have booleans" })),
         ("RequestSegments", json!({ "type": "object" })),
         (
             "FeatureValue",
             json!({
-                "type": ["number", "string", "null"],
+                "type": ["number", "string", "boolean", "null"],
                 "description": "A value of a feature; `null` if it is unknown",
             }),
         ),
@@ -148,10 +149,11 @@ fn covariate() -> Value {
     })
 }
 
-fn rows() -> Value {
+/// Rows of this schema.
+fn rows(row: &str) -> Value {
     json!({
         "type": "array",
-        "items": reference("Features"),
+        "items": reference(row),
         "minItems": 1,
         "maxItems": MAX_ROWS,
         "description": "Rows, all answered by the same version",
@@ -160,7 +162,7 @@ fn rows() -> Value {
 
 fn rows_or_columns() -> Value {
     let column = json!({ "type": "array", "items": reference("FeatureValue") });
-    json!({ "oneOf": [rows(), { "type": "object", "additionalProperties": column }] })
+    json!({ "oneOf": [rows("TableRow"), { "type": "object", "additionalProperties": column }] })
 }
 
 fn reference(name: &str) -> Value {

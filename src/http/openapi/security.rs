@@ -18,6 +18,7 @@ pub(super) fn add(document: &mut Value, settings: &Settings) {
     for (_, path, operation) in operations(document) {
         let is_closed = match path {
             "/metrics" => settings.metrics_token.is_some(),
+            "/verdict" => has_token,
             "/record" | "/feedback" | "/reset" => has_token && !settings.open_reports,
             _ => has_token && (path.starts_with("/admin/") || path.starts_with("/v2/repository/")),
         };

@@ -101,24 +101,37 @@ fn never_null(schema: &mut Value) {
     }
 }
 
-/// Answers may get further members, so only the schemas of requests are closed.
-fn open_answers(document: &mut Value) {
-    let mut of_requests = BTreeSet::new();
-    let mut open: Vec<Value> = Vec::new();
-    for (_, _, operation) in operations(document) {
-        open.extend(operation.get("requestBody").cloned());
-    }
+/// The names of the schemas that these parts refer to, also by way of others.
+fn referred_to(mut open: Vec<Value>, schemas: &Value) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
     while let Some(mut part) = open.pop() {
         each_object(&mut part, &mut |members| {
-            let name =
-                members.get("$ref").and_then(Value::as_str).and_then(|it| it.rsplit('/').next());
+            let name = members.get("$ref").and_then(Value::as_str);
+            let name = name.and_then(|name| name.strip_prefix("#/components/schemas/"));
             if let Some(name) = name
-                && of_requests.insert(name.to_owned())
+                && found.insert(name.to_owned())
             {
-                open.extend(document["components"]["schemas"].get(name).cloned());
+                open.extend(schemas.get(name).cloned());
             }
         });
     }
+    found
+}
+
+/// Takes out the schemas that nothing refers to: types that are parts of generic ones are also written apart.
+pub(super) fn drop_unused(document: &mut Value) {
+    let parts = vec![document["paths"].clone(), document["components"]["responses"].clone()];
+    let used = referred_to(parts, &document["components"]["schemas"]);
+    if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
+        schemas.retain(|name, _| used.contains(name));
+    }
+}
+
+/// Answers may get further members, so only the schemas of requests are closed.
+fn open_answers(document: &mut Value) {
+    let bodies = operations(document).filter_map(|(_, _, operation)| operation.get("requestBody"));
+    let bodies = bodies.cloned().collect();
+    let of_requests = referred_to(bodies, &document["components"]["schemas"]);
     let schemas = document["components"]["schemas"].as_object_mut().into_iter().flatten();
     for (_, schema) in schemas.filter(|(name, _)| !of_requests.contains(*name)) {
         each_object(schema, &mut |members| {

@@ -17,9 +17,11 @@ use super::analysis;
 use super::analyze;
 use super::commands;
 use super::feedback;
+use super::flagger;
 use super::health;
 use super::metrics;
 use super::shadow;
+use super::verdict;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json;
@@ -52,6 +54,10 @@ use crate::http::protocols::predict;
         health::livez,
         health::readyz,
         metrics::metrics,
+        verdict::verdict,
+        flagger::gate,
+        flagger::rollback,
+        flagger::event,
         index,
         openapi_json,
         kserve::models,

@@ -5,6 +5,7 @@
 //! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
 //! - [`admin`], [`shadow`]: what `/admin` reports.
 //! - `protocols`: predictions as other servers take them.
+//! - [`verdict`]: the verdict for gates. [`flagger`]: the same as webhooks of Flagger.
 //! - [`health`]: probes of an orchestrator. [`metrics`]: numbers for Prometheus.
 //! - [`documentation`]: the list of all routes, the OpenAPI document, and the page that shows it.
 
@@ -14,10 +15,12 @@ pub mod analyze;
 pub mod commands;
 pub mod documentation;
 pub mod feedback;
+pub mod flagger;
 pub mod health;
 pub mod metrics;
 mod protocols;
 pub mod shadow;
+pub mod verdict;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -29,6 +32,7 @@ use super::answer::post;
 use super::answer::probe;
 use super::answer::refusing;
 use super::guard::guard;
+use super::guard::guard_gate;
 use super::guard::guard_metrics;
 use super::guard::guard_report;
 use super::problem::Kind;
@@ -49,6 +53,10 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .service(get("/status", analysis::status))
         .service(post("/reset", optional, analysis::reset).wrap(from_fn(guard_report)))
         .service(get("/metrics", metrics::metrics).wrap(from_fn(guard_metrics)))
+        .service(get("/verdict", verdict::verdict).wrap(from_fn(guard_gate)))
+        .service(post("/hooks/flagger/gate", required, flagger::gate))
+        .service(post("/hooks/flagger/rollback", required, flagger::rollback))
+        .service(post("/hooks/flagger/event", required, flagger::event))
         .service(get("/", documentation::index))
         .service(get("/openapi.json", documentation::openapi_json))
         .service(get("/docs", documentation::docs))

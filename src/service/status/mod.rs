@@ -2,11 +2,12 @@
 //!
 //! - [`overview`]: everything at a glance, the answer of `/admin/status`.
 //! - [`tracks`], [`health`], [`plan`], [`diagnostics`], [`inputs`], [`shadow`], [`quality`], [`post_promotion`]: its parts.
-//! - [`history`]: journal entries with their sentences.
+//! - [`gate`]: the verdict for gates. [`history`]: journal entries with their sentences.
 //! - [`metrics`]: numbers for Prometheus. [`report`]: all of it in words, for people.
 
 pub mod diagnostics;
 pub mod features;
+pub mod gate;
 pub mod health;
 pub mod history;
 pub mod inputs;

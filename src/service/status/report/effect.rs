@@ -1,6 +1,5 @@
 //! The answer of a command.
 
-use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -51,7 +50,7 @@ pub struct Effect {
 impl Effect {
     /// The effect of a command that led to this status.
     pub fn of(status: &Status) -> Effect {
-        let times = Times { zone: TimeZone::UTC, now: status.at };
+        let times = Times::utc(status.at);
         let report = Report::new(status, &times);
         let rollout_id = status.rollout.as_ref().map(|rollout| rollout.id);
         Effect {

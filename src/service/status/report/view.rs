@@ -1,6 +1,5 @@
 //! A status in words.
 
-use jiff::tz::TimeZone;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -45,8 +44,7 @@ pub struct Reported {
 
 impl From<Status> for Reported {
     fn from(status: Status) -> Reported {
-        let times = Times { zone: TimeZone::UTC, now: status.at };
-        Reported { report: Report::new(&status, &times), status }
+        Reported { report: Report::new(&status, &Times::utc(status.at)), status }
     }
 }
 

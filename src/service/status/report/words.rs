@@ -15,6 +15,11 @@ pub struct Times {
 }
 
 impl Times {
+    /// In UTC, as programs are told.
+    pub fn utc(now: Timestamp) -> Times {
+        Times { zone: TimeZone::UTC, now }
+    }
+
     /// `14:07:12`, or `2026-11-25 14:07:12` on another day; UTC is marked.
     pub fn time(&self, at: Timestamp) -> String {
         let (at, now) = (at.to_zoned(self.zone.clone()), self.now.to_zoned(self.zone.clone()));
