@@ -113,6 +113,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         stable_deadline: Duration::from_secs(10),
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
+        prometheus: None,
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
         retention: Retention::default(),

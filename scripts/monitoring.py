@@ -4,7 +4,8 @@
 Every expression of the dashboard, of the recording rules and of docs/monitoring.md must return data, every series that
 an alert reads must be there, the alerts of a rollback must fire, and no counter may fall. Then 100,000 requests with
 random paths, methods, ids and versions must leave the number of series unchanged. promtool checks the metrics, the
-rules and their tests. Prometheus is the installed one, or Debian's, unpacked into target/prometheus.
+rules and their tests. Prometheus is the installed one, or Debian's, unpacked into target/prometheus. Then serin judges a
+service that it does not serve by what this Prometheus has of it: see monitoring_queries.py.
 
     .venv/bin/python scripts/monitoring.py --serin target/debug/serin
 """
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "python"))
 
 import serin  # noqa: E402
+from monitoring_queries import Service, judged_by_queries  # noqa: E402
 
 DEPLOY = ROOT / "deploy/prometheus"
 DASHBOARD = ROOT / "deploy/grafana/serin.json"
@@ -107,15 +109,15 @@ class Prometheus:
 
 
 @contextmanager
-def prometheus(programs: Path, folder: Path, target: str) -> Iterator[Prometheus]:
-    """A Prometheus that scrapes this address once a second."""
+def prometheus(programs: Path, folder: Path, target: str, every: str = "1s") -> Iterator[Prometheus]:
+    """A Prometheus that scrapes this address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     rules = [str(DEPLOY / name) for name in ("serin.rules.yml", "serin.alerts.yml")]
     scraped = {"job_name": "serin", "static_configs": [{"targets": [target]}]}
     config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+        "global": {"scrape_interval": every, "evaluation_interval": "1s"},
         "rule_files": rules,
         "scrape_configs": [scraped],
     }
@@ -310,6 +312,10 @@ def main() -> int:
                     seconds = max(float(value) for _, value in slowest[0]["values"])
                     print(f"monitoring: the slowest scrape took {seconds * 1e3:.1f} ms with this binary", flush=True)
                 check_random_requests(server)
+        with tempfile.TemporaryDirectory(prefix="serin-monitoring-") as name:
+            folder, service = Path(name), Service()
+            with service.exported() as target, prometheus(programs, folder, target, every="200ms") as asked:
+                judged_by_queries(check, asked.url, service, folder)
     except Failed as failed:
         print(f"monitoring: {failed}", file=sys.stderr)
         return 1

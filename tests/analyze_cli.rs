@@ -3,7 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "the helpers of a test")]
 
 use std::fmt::Write as _;
+use std::io::BufRead as _;
+use std::io::BufReader;
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Stdio;
 
@@ -249,5 +252,92 @@ fn a_file_of_metrics_compares_columns() {
         let ended = serin(folder.path(), &["before.csv", "same.csv", "--metrics", "bad.csv"], "");
         assert_eq!(ended.code, 2, "{text:?}: {}", ended.stdout);
         assert!(ended.stderr.contains(named), "{text:?}: {named:?} is not in {}", ended.stderr);
+    }
+}
+
+/// A Prometheus that has sixty values of each track, the canary's of 0.85 to 0.95 and stable's of 0.80 to 0.90, and of each
+/// one more that is not a number; its address.
+fn prometheus() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let (mut reader, mut head) =
+                (BufReader::new(stream.try_clone().unwrap()), String::new());
+            while !head.ends_with("\r\n\r\n") && reader.read_line(&mut head).unwrap() > 0 {}
+            assert!(head.starts_with("GET /api/v1/query_range?query=score%7Bv"), "{head}");
+            let is_canary = head.contains("%22b%22");
+            let result = match is_canary || head.contains("%22a%22") {
+                false => String::new(),
+                true => {
+                    let values = lines(if is_canary { 0.85 } else { 0.80 });
+                    let nan = if is_canary { "[61,\"NaN\"]" } else { "[62,\"+Inf\"],[61,\"1\"]" };
+                    let values = values.lines().enumerate();
+                    let values = values.fold(nan.to_owned(), |text, (at, value)| {
+                        format!("[{at},\"{value}\"],{text}")
+                    });
+                    format!("{{\"metric\":{{}},\"values\":[{values}]}}")
+                }
+            };
+            let body = format!(
+                "{{\"status\":\"success\",\"data\":{{\"resultType\":\"matrix\",\"result\":[{result}]}}}}"
+            );
+            let head =
+                format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}", body.len());
+            write!(stream, "{head}\r\n\r\n{body}").unwrap();
+        }
+    });
+    url
+}
+
+#[test]
+fn a_query_over_time_is_compared_like_two_files() {
+    let (folder, url) = (folder(), prometheus());
+    let query = ["--prometheus", &url, "--query", "score{v=\"$track\"}", "--step", "1m"];
+    let asked = |more: &[&str]| serin(folder.path(), &[&query[..], more].concat(), "");
+    let tracks = ["--baseline", "a", "--canary", "b", "--json"];
+    let ended = asked(&tracks);
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    let mut answer: Value = serde_json::from_str(&ended.stdout).unwrap();
+    let moments = answer.as_object_mut().unwrap().remove("prometheus").unwrap();
+    assert_eq!((&moments["moments"], &moments["step_seconds"]), (&60.into(), &60.0.into()));
+    let files = serin(folder.path(), &["low.txt", "high.txt", "--json"], "");
+    assert_eq!(answer, serde_json::from_str::<Value>(&files.stdout).unwrap());
+    let worse = asked(&["--baseline", "b", "--canary", "a", "--for", "62m"]);
+    assert_eq!(worse.code, 1, "{}", worse.stderr);
+    let said = worse.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("62 moments, one each 1m, from "), "{}", worse.stdout);
+    assert!(said.contains("; 2 are left out, because"), "{}", worse.stdout);
+    for (more, said) in [
+        (&["--canary", "b"][..], "stable: the query returns no series"),
+        (&["--for", "30s"], "no value fits between"),
+        (&["--for", "700h"], "--step: 42000 values of one each 1m are more than 10000; use 4m 12s"),
+        (&["--for", "soon"], "--for: \"soon\" is not a duration"),
+        (&["--from", "2026-11-27T12:00:00Z", "--to", "2026-11-27T11:00:00Z"], "is not before"),
+        (&["--canary", "stable"], "--canary: \"stable\" is what stable is called as well"),
+        (
+            &["--token-env", "SERIN_NO_SUCH_TOKEN"],
+            "--token-env: the variable SERIN_NO_SUCH_TOKEN is not",
+        ),
+    ] {
+        let ended = asked(more);
+        assert!(ended.code == 2 && ended.stderr.contains(said), "{more:?}: {}", ended.stderr);
+    }
+    for (given, said) in [
+        (
+            &["--prometheus", "here", "--query", "up_$track"][..],
+            "--prometheus: \"here\" is not a URL",
+        ),
+        (
+            &["--prometheus", "http://a", "--query", "up"],
+            "--query: \"up\" does not say which track",
+        ),
+        (&["--prometheus", "http://a"], "--query"),
+        (&["--query", "up_$track"], "--prometheus"),
+        (&["low.txt"], "<CANARY>"),
+    ] {
+        let ended = serin(folder.path(), given, "");
+        assert!(ended.code == 2 && ended.stderr.contains(said), "{given:?}: {}", ended.stderr);
     }
 }

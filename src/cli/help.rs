@@ -34,6 +34,7 @@ fn examples(command: &str) -> &'static [&'static str] {
         "analyze" => &[
             "serin analyze before.csv after.csv --column latency_ms --lower-is-better",
             "serin analyze before.csv after.csv --column latency_ms --lower-is-better --margin 5%",
+            "serin analyze --prometheus http://127.0.0.1:9090 --query 'avg(latency{track=\"$track\"})' --for 1h",
         ],
         "power" => &[
             "serin power --difference-ms 10 --std-ms 15",

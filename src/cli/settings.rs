@@ -36,6 +36,8 @@ use crate::http::settings::UnknownFields;
 use crate::service;
 use crate::service::notify::target::GivenTarget;
 use crate::service::notify::target::Target;
+use crate::service::reported::prometheus::server::GivenServer;
+use crate::service::reported::prometheus::server::Server;
 use crate::service::serving::shadow::queue::MAX_RECENT_REQUESTS;
 use crate::service::serving::shadow::queue::Retention;
 use crate::stats::sequential::EvidenceUnit;
@@ -183,6 +185,8 @@ settings! {
     unit: EvidenceUnit = EvidenceUnit::Auto, flag "UNIT";
     /// Promote no canary while the two tracks provably get different inputs
     judge_inputs: bool = false, flag "";
+    /// Judge a service that another server answers: only metrics that are recorded or queried
+    served_elsewhere: bool = false, flag "";
     /// Who promotes and rolls back: manual or automatic
     mode: Mode = Mode::Manual, flag "MODE";
     /// Response to harm in a segment: hold or roll_back
@@ -191,6 +195,8 @@ settings! {
     metrics: Vec<MetricOverride> = Vec::new();
     /// Steps and limits of automatic rollouts.
     plan: Plan = Plan::default();
+    /// The Prometheus that answers the queries of metrics.
+    prometheus: Option<GivenServer> = None;
     /// Webhooks that are notified of events.
     notify: Vec<GivenTarget> = Vec::new();
     /// Slices of traffic that are judged separately.
@@ -291,6 +297,7 @@ impl Settings {
             expect_shift: None,
             unit: Some(self.unit),
             judge_inputs: Some(self.judge_inputs),
+            served_elsewhere: Some(self.served_elsewhere),
         };
         let mut judge = JudgePolicy::new(&health, &changes)?;
         judge.segments = Segments::new(&self.segments, self.segment_harm)?;
@@ -321,14 +328,19 @@ impl Settings {
         &self,
         secret: impl Fn(&str) -> Option<String>,
     ) -> Result<service::Settings, FieldError> {
-        let notify = Target::all(&self.notify, &format!("http://{}", self.listen), secret)?;
+        let notify = Target::all(&self.notify, &format!("http://{}", self.listen), &secret)?;
+        let prometheus = self.prometheus.as_ref().map(|given| Server::new(given, &secret));
+        let prometheus = prometheus.transpose().map_err(|error| error.within("prometheus"))?;
+        let policy = self.policy()?;
+        policy.judge.check_queries(prometheus.is_some())?;
         Ok(service::Settings {
-            policy: self.policy()?,
+            policy,
             workers: self.workers,
             seed: self.seed,
             stable_deadline: self.stable_deadline,
             stable: self.stable.clone(),
             notify,
+            prometheus,
             allow_injection: self.allow_injection,
             feedback: self.feedback,
             retention: Retention {

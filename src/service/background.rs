@@ -5,6 +5,7 @@
 //! shadow        runs the canary on copies of stable's requests      woken by the first waiting request
 //! ticker        closes a tick and saves the evidence                every second
 //! notify        delivers journal entries, one thread per target     woken by each commit
+//! prometheus    asks for the queries of the rollout's metrics        once an interval; only where the settings name one
 //! ```
 
 use std::io;
@@ -25,6 +26,9 @@ const SHADOW_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a stop waits for notifications. What is not delivered by then is after the next start.
 const NOTIFY_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long a stop waits for an answer of Prometheus.
+const QUERY_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The threads of a running service.
 pub struct Background {
     service: Arc<Service>,
@@ -32,6 +36,7 @@ pub struct Background {
     shadow: Worker,
     ticker: Worker,
     notify: Vec<Worker>,
+    prometheus: Option<Worker>,
 }
 
 impl Background {
@@ -70,7 +75,17 @@ impl Background {
             Worker::start("notify", wakeup, move |_| delivery.deliver())
         };
         let notify = deliveries.into_iter().map(deliver).collect::<io::Result<_>>()?;
-        Ok(Background { service, controller, shadow, ticker, notify })
+        let prometheus = service.control.observer().map(|mut observer| {
+            let control = service.control.clone();
+            Worker::start("prometheus", Arc::default(), move |stopping| {
+                match stopping.load(Ordering::SeqCst) {
+                    true => Duration::ZERO,
+                    false => control.observe(&mut observer),
+                }
+            })
+        });
+        let prometheus = prometheus.transpose()?;
+        Ok(Background { service, controller, shadow, ticker, notify, prometheus })
     }
 
     /// Stops all threads, saves the evidence a last time, and delivers what can be delivered at once.
@@ -81,6 +96,7 @@ impl Background {
         // The controller first, so that the evidence is saved in the final state.
         let driven = self.controller.stop(None);
         let shadowed = self.shadow.stop(Some(SHADOW_PATIENCE));
+        let queried = self.prometheus.map_or(Ok(()), |it| it.stop(Some(QUERY_PATIENCE)));
         let ticked = self.ticker.stop(None);
         let saved = self.service.control.save_or_log().map_err(io::Error::other);
         // Last, so that the final events are delivered too. All at once, because each may take its time.
@@ -89,7 +105,7 @@ impl Background {
         // All of them, even if one has panicked.
         let stopped: Vec<io::Result<()>> = self.notify.into_iter().map(stop).collect();
         let notified = stopped.into_iter().collect::<io::Result<()>>();
-        saved.and(driven).and(shadowed).and(ticked).and(notified)
+        saved.and(driven).and(shadowed).and(queried).and(ticked).and(notified)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::notify::target::Target;
+use super::reported::prometheus::server::Server;
 use super::serving::shadow::queue::Retention;
 use crate::canary::FeedbackPolicy;
 use crate::canary::Policy;
@@ -22,6 +23,8 @@ pub struct Settings {
     pub stable: String,
     /// Notification targets.
     pub notify: Vec<Target>,
+    /// The Prometheus that the queries of metrics are sent to.
+    pub prometheus: Option<Server>,
     /// Whether faults may be injected into a canary.
     pub allow_injection: bool,
     /// Whether labels are accepted, and for how long.

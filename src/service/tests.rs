@@ -49,6 +49,8 @@ mod questions;
 
 mod metrics;
 
+mod queries;
+
 #[test]
 fn each_track_answers_under_its_own_name_even_with_the_same_artifact() {
     let bench = Bench::new();
@@ -148,6 +150,7 @@ fn an_artifact_with_another_digest_is_not_served() {
         stable_deadline: Duration::from_secs(5),
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
+        prometheus: None,
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
         retention: Default::default(),

@@ -3,6 +3,7 @@
 use super::judgement::Judgement;
 use super::sentences;
 use super::verdict::Classification;
+use super::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
@@ -11,7 +12,8 @@ use crate::text::lists::list;
 /// What a verdict without harm rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage {
-    /// The observations with enough data to show harm: `latency`, `failures`, `score`, `labels`, `pairs`.
+    /// The observations with enough data to show harm: `latency`, `failures`, `score`, `labels`, `pairs`, and the names of
+    /// metrics of queries.
     pub checked: Vec<String>,
     /// The others, each with the reason.
     pub not_checked: Vec<String>,
@@ -21,6 +23,29 @@ impl Coverage {
     /// The coverage of this judgement.
     pub fn of(judgement: &Judgement) -> Coverage {
         let mut coverage = Coverage { checked: Vec::new(), not_checked: Vec::new() };
+        let sequential = judgement.sequential.as_ref();
+        if sequential.is_none_or(|it| it.policy.judges_requests()) {
+            coverage.add_served(judgement);
+        }
+        let from_outside = |metric: &Metric| match sequential {
+            Some(it) if it.policy.judges_requests() => metric.source == Source::Prometheus,
+            Some(_) | None => true,
+        };
+        let metrics = sequential.into_iter().flat_map(|it| it.metrics());
+        for (metric, one) in metrics.filter(|(metric, _)| from_outside(metric)) {
+            let name = metric.name.as_str();
+            match metric.role {
+                Role::Advisory => {
+                    coverage.not_checked.push(format!("{name} ({})", advisory(judgement, metric)));
+                }
+                Role::Guardrail | Role::Signal => coverage.add_judged(metric, one, name, false),
+            }
+        }
+        coverage
+    }
+
+    /// What serin sees of the requests that it answers.
+    fn add_served(&mut self, judgement: &Judgement) {
         let evidence = &judgement.evidence;
         let is_manual = judgement.mode.is_manual();
         let by_health_check = [
@@ -29,17 +54,10 @@ impl Coverage {
             (Source::Score, is_manual && evidence.score.is_some()),
         ];
         for (source, is_checked) in by_health_check {
-            coverage.add(
-                judgement,
-                source,
-                source.properties().name,
-                is_checked,
-                "too few samples",
-            );
+            self.add(judgement, source, source.properties().name, is_checked, "too few samples");
         }
-        coverage.add(judgement, Source::LogLoss, "labels", false, "none");
-        coverage.add(judgement, Source::ShadowScore, "pairs", false, "no shadow");
-        coverage
+        self.add(judgement, Source::LogLoss, "labels", false, "none");
+        self.add(judgement, Source::ShadowScore, "pairs", false, "no shadow");
     }
 
     fn add(
@@ -62,6 +80,10 @@ impl Coverage {
             }
             return;
         };
+        self.add_judged(metric, one, name, is_checked);
+    }
+
+    fn add_judged(&mut self, metric: &Metric, one: &MetricEvidence, name: &str, is_checked: bool) {
         if is_checked || one.classification != Classification::Insufficient {
             self.checked.push(name.to_owned());
         } else {

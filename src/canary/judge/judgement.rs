@@ -67,6 +67,10 @@ impl Judgement {
         let evidence = gather(&policy, inputs);
         let (verdict, reasons) = match (mode, &sequential) {
             (Mode::Manual, None) => judge(&policy, &evidence),
+            // Without requests of its own the health check has nothing to look at.
+            (Mode::Manual, Some(sequential)) if !sequential.policy.judges_requests() => {
+                sequential.verdict()
+            }
             (Mode::Manual, Some(sequential)) => combined(&policy, &evidence, sequential),
             (Mode::Automatic, Some(sequential)) => sequential.verdict(),
             (Mode::Automatic, None) => (Verdict::Hold, vec![Reason::NoEvidence]),

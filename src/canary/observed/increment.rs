@@ -61,10 +61,24 @@ pub struct Increment {
     /// default one.
     #[serde(skip)]
     pub groups: GroupsIncrement,
-    /// Inputs of the drawn requests, of this tick and of earlier ones that had none. Written last by the codec, where there
-    /// are any.
+    /// Inputs of the drawn requests, of this tick and of earlier ones that had none. Written after the groups by the codec,
+    /// where there are any.
     #[serde(skip)]
     pub inputs: InputsIncrement,
+    /// Observations of queries in order of time. Written after the inputs by the codec, where there are any.
+    #[serde(skip)]
+    pub queried: Vec<Observation>,
+}
+
+/// What a query found of both tracks at one moment, to the bit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The metric that it is for.
+    pub metric: MetricName,
+    /// Stable's value.
+    pub stable: f64,
+    /// The canary's value.
+    pub canary: f64,
 }
 
 /// Observations of one track. Values have counts; each is the middle of its bucket, in ascending order.
@@ -100,6 +114,13 @@ pub struct RecordedIncrement {
     /// The canary.
     #[serde(with = "Gaps::<Any>")]
     pub canary: Vec<(f64, u64)>,
+}
+
+impl Observation {
+    /// Whether its values can be compared.
+    pub(super) fn is_sound(&self) -> bool {
+        self.stable.is_finite() && self.canary.is_finite()
+    }
 }
 
 impl Increment {

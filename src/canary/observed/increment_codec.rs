@@ -6,7 +6,8 @@
 //!             there are any or something follows; then the length in milliseconds, if it was not about a second or
 //!             something follows; then the visits of keys and the sums of their latencies, if there are any or something
 //!             follows; then the latencies by group of requests, if there are several groups or one that is not the default or
-//!             something follows; then the inputs, if there are any
+//!             something follows; then the inputs, if there are any or something follows; then the observations of queries,
+//!             if there are any
 //! ```
 //!
 //! A weight is its percentage, an `f64` of 8 bytes. Whole numbers are LEB128 varints, so most values take one byte, and a second of 100 requests takes 232. A
@@ -19,6 +20,7 @@ use thiserror::Error;
 
 use super::groups::GroupsIncrement;
 use super::increment::Increment;
+use super::increment::Observation;
 use super::inputs::InputsIncrement;
 use super::outputs::OutputsIncrement;
 use super::visits::VisitsIncrement;
@@ -33,7 +35,8 @@ impl Increment {
     pub fn to_bytes(&self) -> Vec<u8> {
         // Fails only for sequences of unknown length and for full buffers; an increment has neither.
         let mut bytes = postcard::to_allocvec(self).unwrap_or_default();
-        let has_inputs = !self.inputs.is_empty();
+        let has_queried = !self.queried.is_empty();
+        let has_inputs = !self.inputs.is_empty() || has_queried;
         let has_groups = !self.groups.is_empty() || has_inputs;
         let has_visits = !self.visits.is_empty() || has_groups;
         if !self.outputs.is_empty() || self.millis != 0 || has_visits {
@@ -51,6 +54,9 @@ impl Increment {
         }
         if has_inputs {
             bytes.extend(postcard::to_allocvec(&self.inputs).unwrap_or_default());
+        }
+        if has_queried {
+            bytes.extend(postcard::to_allocvec(&self.queried).unwrap_or_default());
         }
         bytes
     }
@@ -111,14 +117,30 @@ impl Increment {
                 Ok(_) | Err(_) => return Err(too_many()),
             },
         };
-        let inputs = match last {
-            [] => InputsIncrement::default(),
+        let (inputs, last) = match last {
+            [] => (InputsIncrement::default(), last),
             last => match postcard::take_from_bytes::<InputsIncrement>(last) {
-                Ok((inputs, [])) if inputs.is_sound() => inputs,
+                // Inputs without a bin are written only before observations.
+                Ok((inputs, last))
+                    if inputs.is_sound() || (inputs.is_empty() && !last.is_empty()) =>
+                {
+                    (inputs, last)
+                }
                 Ok(_) | Err(_) => return Err(too_many()),
             },
         };
-        Ok(Increment { outputs, millis, visits, groups, inputs, ..increment })
+        let queried = match last {
+            [] => Vec::new(),
+            last => match postcard::take_from_bytes::<Vec<Observation>>(last) {
+                Ok((queried, []))
+                    if !queried.is_empty() && queried.iter().all(Observation::is_sound) =>
+                {
+                    queried
+                }
+                Ok(_) | Err(_) => return Err(too_many()),
+            },
+        };
+        Ok(Increment { outputs, millis, visits, groups, inputs, queried, ..increment })
     }
 }
 

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::canary::observed::groups::Group;
 use crate::canary::observed::groups::GroupIncrement;
+use crate::canary::observed::increment::Observation;
 use crate::canary::observed::increment::RecordedIncrement;
 use crate::canary::observed::increment::SegmentIncrement;
 use crate::canary::observed::increment::TrackIncrement;
@@ -295,12 +296,22 @@ fn any_increment() -> impl Strategy<Value = Increment> {
         },
     );
     let inputs = prop_oneof![Just(InputsIncrement::default()), inputs];
-    let of_keys = (visits, prop_oneof![Just(GroupsIncrement::default()), groups], inputs);
+    let metric = "[a-z]{1,9}".prop_map(|name| MetricName::new(&name).unwrap());
+    let observation =
+        (metric, -1e9..1e9_f64, any::<f32>().prop_filter("finite", |it| it.is_finite()));
+    let observation = observation.prop_map(|(metric, stable, canary)| Observation {
+        metric,
+        stable,
+        canary: f64::from(canary),
+    });
+    let groups = prop_oneof![Just(GroupsIncrement::default()), groups];
+    let of_keys = (visits, groups, inputs, vec(observation, 0..3));
     let elsewhere = (recorded, segments, vec(losses, 0..3), pairs, outputs, millis, of_keys);
     (0..=Weight::WHOLE, track(), track(), elsewhere).prop_map(
         |(weight, stable, canary, (recorded, segments, losses, pairs, outputs, millis, last))| {
-            let (visits, groups, inputs) = last;
+            let (visits, groups, inputs, queried) = last;
             Increment {
+                queried,
                 inputs,
                 groups,
                 outputs,

@@ -1,4 +1,7 @@
 //! Judge policy: the metrics that are judged, and the thresholds of a promotion and a rollback.
+//! `from_outside`: metrics of a service that another server answers.
+
+mod from_outside;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -126,6 +129,7 @@ impl JudgePolicy {
         let expect_shift = given.expect_shift.unwrap_or(self.expect_shift);
         let is_new = expect_shift && !self.expect_shift;
         metrics.iter_mut().filter(|metric| is_new && !given.has_role(metric)).for_each(expected);
+        self.keep_judged(&mut metrics, health, given);
         guarded(&metrics)?;
         let promote_score = given.promote_score.unwrap_or(self.promote_score);
         let rollback_score = given.rollback_score.unwrap_or(self.rollback_score);
@@ -176,6 +180,8 @@ impl JudgePolicy {
         let mut in_pairs = self.metrics.iter().filter(|metric| metric.source.is_shadow());
         let named = in_pairs.find(is_given).map(|metric| metric.name.to_string());
         match (pairs, named) {
+            // Pairs are of requests that serin answers.
+            (PairSource::InShadow { .. }, None) if !self.judges_requests() => return Ok(self),
             (PairSource::InShadow { is_required }, _) => {
                 let is_new = |metric: &Metric| {
                     let is_same =

@@ -1,4 +1,7 @@
 //! A metric of the sequential judge: a source with a direction of harm, margins, a role and a weight.
+//! [`query`]: what Prometheus is asked for it.
+
+pub mod query;
 
 use std::fmt;
 
@@ -15,6 +18,7 @@ use crate::stats::sequential::Test;
 use crate::text::fields::FieldError;
 use crate::text::lists::MAX_NAME_BYTES;
 use crate::text::lists::is_name;
+use query::Query;
 
 pub use super::source::Role;
 pub use super::source::Source;
@@ -58,6 +62,9 @@ pub struct Metric {
     /// The time that `latency_above` counts the slower requests of, in seconds; `None` for other sources.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub above_seconds: Option<f64>,
+    /// What Prometheus is asked; `None` for other sources.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<Query>,
 }
 
 /// The name of a metric: 1 to 64 letters, digits, `_`, `.` or `-`.
@@ -130,6 +137,7 @@ impl Metric {
             required: true,
             unit: EvidenceUnit::Request,
             above_seconds: None,
+            query: None,
         }
     }
 

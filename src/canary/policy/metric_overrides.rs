@@ -1,11 +1,15 @@
 //! Changes to the judge policy, as a configuration or a deployment gives them.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::metric::Metric;
 use super::metric::MetricName;
+use super::metric::query::Query;
+use super::metric::query::TrackNames;
 use super::segments::SegmentHarm;
 use super::source::Direction;
 use super::source::MarginKind;
@@ -17,6 +21,9 @@ use crate::stats::Margin;
 use crate::stats::sequential::EvidenceUnit;
 use crate::stats::sequential::Test;
 use crate::text::fields::FieldError;
+use crate::text::ranges::HOUR;
+use crate::text::ranges::OptionalDurationWithin;
+use crate::text::ranges::SECOND;
 
 /// Changes to one metric; what is left out keeps the default of its source.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -50,6 +57,19 @@ pub struct MetricOverride {
     pub required: Option<bool>,
     /// See [`Metric::above_seconds`].
     pub above_seconds: Option<f64>,
+    /// See [`Query::query`]; only for metrics with `source = "prometheus"`, as are the next two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<String>,
+    /// See [`Query::interval`].
+    #[serde(
+        default,
+        with = "OptionalDurationWithin::<SECOND, HOUR>",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub interval: Option<Duration>,
+    /// See [`Query::tracks`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracks: Option<TrackNames>,
 }
 
 /// Changes to the policy.
@@ -70,6 +90,9 @@ pub struct JudgePolicyOverride {
     pub unit: Option<EvidenceUnit>,
     /// See [`judge_inputs`](super::judge_policy::JudgePolicy::judge_inputs).
     pub judge_inputs: Option<bool>,
+    /// Whether another service answers the requests: then only metrics whose values are recorded or queried are judged,
+    /// and those that the policy names.
+    pub served_elsewhere: Option<bool>,
 }
 
 impl JudgePolicyOverride {
@@ -106,6 +129,7 @@ impl MetricOverride {
             required: self.required.unwrap_or(true),
             unit: default.unit,
             above_seconds: self.above_seconds.or(default.above_seconds),
+            query: self.query_over(default.source, default.query)?,
         };
         let out = |field: &str, value: String, allowed: &str| {
             Err(FieldError::out_of_range(format!("metrics.{}.{field}", self.name), value, allowed))
@@ -158,6 +182,7 @@ impl MetricOverride {
             MonitorKind::Failures
             | MonitorKind::Quantile(_)
             | MonitorKind::Pairs
+            | MonitorKind::Averages
             | MonitorKind::Shift
                 if metric.test != Test::Combined =>
             {
@@ -166,6 +191,7 @@ impl MetricOverride {
             MonitorKind::Failures
             | MonitorKind::Quantile(_)
             | MonitorKind::Pairs
+            | MonitorKind::Averages
             | MonitorKind::Shift
             | MonitorKind::Values(_) => {}
         }
@@ -193,7 +219,11 @@ impl MetricOverride {
                 let value = format!("{{ relative = {relative}, absolute = {absolute} }}");
                 return out("accepted", value, allowed);
             }
-        } else if accepted.absolute == 0.0 && accepted.relative > 0.0 && accepted.relative < 0.02 {
+        } else if accepted.absolute == 0.0
+            && accepted.relative > 0.0
+            && accepted.relative < 0.02
+            && metric.source != Source::Prometheus
+        {
             let allowed = "at least 0.02, or an absolute margin: values are known to within 1 %";
             return out("accepted.relative", accepted.relative.to_string(), allowed);
         } else if accepted == Margin::default() {
@@ -201,6 +231,40 @@ impl MetricOverride {
             return out("accepted", "0".to_owned(), allowed);
         }
         Ok(metric)
+    }
+
+    /// The query of a metric of this source, over that of the metric before.
+    fn query_over(
+        &self,
+        source: Source,
+        before: Option<Query>,
+    ) -> Result<Option<Query>, FieldError> {
+        let metric = format!("metrics.{}", self.name);
+        if source != Source::Prometheus {
+            let given = [
+                ("query", self.query.is_some()),
+                ("interval", self.interval.is_some()),
+                ("tracks", self.tracks.is_some()),
+            ];
+            let given = given.into_iter().find(|(_, is_given)| *is_given);
+            return given.map_or(Ok(None), |(field, _)| {
+                let message =
+                    "only metrics with source = \"prometheus\" ask a query; set that, or remove it";
+                Err(FieldError::new(format!("{metric}.{field}"), message))
+            });
+        }
+        let (query, interval, tracks) = match before {
+            Some(Query { query, interval, tracks }) => (Some(query), Some(interval), Some(tracks)),
+            None => (None, None, None),
+        };
+        let Some(query) = self.query.clone().or(query) else {
+            let message = "missing; set what Prometheus is asked in PromQL, with $track where the label value of the \
+                           track belongs, for example sum(rate(errors_total{track=\"$track\"}[1m]))";
+            return Err(FieldError::new(format!("{metric}.query"), message));
+        };
+        let tracks = self.tracks.clone().or(tracks).unwrap_or_default();
+        let query = Query::new(&query, self.interval.or(interval), tracks);
+        query.map(Some).map_err(|error| error.within(&metric))
     }
 
     /// Refuses a time where none belongs, and the lack of one.

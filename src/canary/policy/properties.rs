@@ -61,6 +61,8 @@ pub enum Origin {
     Requests,
     /// Clients, who record them.
     Recorded,
+    /// Another service, whose values Prometheus has: serin asks for them.
+    Queried,
     /// Clients, who report the outcomes of predictions.
     Labels,
     /// serin, from pairs: both versions' answers to the same request. Only while the rollout shadows.
@@ -80,6 +82,8 @@ pub enum MonitorKind {
     Quantile(f64),
     /// Differences of pairs, from -1 to 1.
     Pairs,
+    /// An average of each track at the same moments.
+    Averages,
 }
 
 /// What a monitor learns from stable's requests before the rollout.

@@ -73,6 +73,8 @@ pub enum Source {
     Score,
     /// Values that clients record under the metric's name.
     Recorded,
+    /// Values of a query that Prometheus answers: one of each track at a time.
+    Prometheus,
     /// Logarithmic loss of labelled predictions, in nats.
     LogLoss,
     /// Brier score of labelled predictions.
@@ -218,6 +220,14 @@ const RECORDED: Properties = Properties {
     decidable_after: None,
 };
 
+/// A value is a mean, a rate or a quantile of many requests, so the values of one moment are one draw.
+const PROMETHEUS: Properties = Properties {
+    name: "prometheus",
+    origin: Origin::Queried,
+    monitor: MonitorKind::Averages,
+    ..RECORDED
+};
+
 /// Judged by the mean: a model that is more confident has other ranks and tails, and may be better for it. The
 /// buckets are those of durations, which distinguish losses that differ by 0.8 %, from 1e-9 to 1,000.
 const LOG_LOSS: Properties = Properties {
@@ -285,7 +295,7 @@ const SHADOW_LATENCY: Properties = Properties {
 
 impl Source {
     /// All sources, in the order in which they are shown.
-    pub const ALL: [Source; 15] = [
+    pub const ALL: [Source; 16] = [
         Source::Latency,
         Source::LatencyP95,
         Source::LatencyP99,
@@ -293,6 +303,7 @@ impl Source {
         Source::Failures,
         Source::Score,
         Source::Recorded,
+        Source::Prometheus,
         Source::LogLoss,
         Source::Brier,
         Source::SquaredError,
@@ -313,6 +324,7 @@ impl Source {
             Source::Failures => &FAILURES,
             Source::Score => &SCORE,
             Source::Recorded => &RECORDED,
+            Source::Prometheus => &PROMETHEUS,
             Source::LogLoss => &LOG_LOSS,
             Source::Brier => &BRIER,
             Source::SquaredError => &SQUARED_ERROR,
@@ -340,6 +352,11 @@ impl Source {
         self.properties().origin == Origin::Requests
     }
 
+    /// Whether its values come from outside: clients record them, or Prometheus is asked.
+    pub fn is_from_outside(self) -> bool {
+        matches!(self.properties().origin, Origin::Recorded | Origin::Queried)
+    }
+
     /// Whether it needs labels.
     pub fn is_of_labels(self) -> bool {
         self.properties().origin == Origin::Labels
@@ -357,6 +374,7 @@ impl Source {
             | Source::Failures
             | Source::Score
             | Source::Recorded
+            | Source::Prometheus
             | Source::ShadowScore
             | Source::ShadowFailures
             | Source::ShadowLatency => true,

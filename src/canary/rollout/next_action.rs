@@ -13,7 +13,7 @@
 //!
 //! A step is complete when its bake time is over, each track has enough samples *of this step*, no
 //! metric that acts has failed (and, before a promotion, some samples of this step were judged), and a person has
-//! approved it where the plan requires that. A promotion also needs approval if no answer was compared with stable's
+//! approved it where the plan requires that. Where no metric is of requests that serin answers, a step needs none. A promotion also needs approval if no answer was compared with stable's
 //! or with a label, or if clients send values by position that would mean something else. A shadow with a limit also ends at the limit. Otherwise missing data never passes or fails a step:
 //! it waits until the deadline. [`next_action`] only decides.
 
@@ -250,6 +250,7 @@ fn step_lacks(
     }
     let inputs = &judgement.evidence.inputs;
     let weight = rollout.weight();
+    let judges_requests = rollout.policy.judge.judges_requests();
     // With too little traffic to pair, the plan goes on without pairs.
     if rollout.is_shadow_over(now) {
         let harms =
@@ -262,11 +263,11 @@ fn step_lacks(
         ("stable", inputs.stable.requests, weight.basis_points() == Weight::WHOLE),
     ];
     for (track, seen, is_idle) in tracks {
-        if !is_idle && seen < plan.min_samples {
+        if judges_requests && !is_idle && seen < plan.min_samples {
             missing.push(format!("{track} has {seen} of {} samples", plan.min_samples));
         }
     }
-    let shadows = !rollout.shadow().is_zero();
+    let shadows = judges_requests && !rollout.shadow().is_zero();
     if shadows && observed.shadowed < plan.min_samples {
         missing.push(format!(
             "the canary has {} of {} shadow requests",

@@ -17,9 +17,9 @@ use crate::canary::policy::DEFAULT_DELAY_MS;
 use crate::canary::policy::Mode;
 use crate::canary::policy::Policy;
 use crate::canary::policy::fault::Injection;
+use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::MetricName;
 use crate::canary::policy::plan::PlannedStep;
-use crate::canary::policy::source::Origin;
 use crate::canary::traffic::weight::Weight;
 
 /// A model version.
@@ -292,12 +292,9 @@ impl Rollout {
         between(self.step_started_at, now)
     }
 
-    /// The metrics with recorded values.
-    pub fn recorded_metrics(&self) -> impl Iterator<Item = MetricName> + '_ {
-        let metrics = self.policy.judge.metrics.iter();
-        metrics
-            .filter(|metric| metric.source.properties().origin == Origin::Recorded)
-            .map(|metric| metric.name.clone())
+    /// The metrics whose values come from outside.
+    pub fn metrics_from_outside(&self) -> impl Iterator<Item = &Metric> {
+        self.policy.judge.metrics.iter().filter(|metric| metric.source.is_from_outside())
     }
 
     /// Whether any metric uses labels.

@@ -1,10 +1,13 @@
-//! `serin analyze`: compares two files of numbers; the exit code can gate a pipeline.
+//! `serin analyze`: compares two files of numbers, or a query over time; the exit code can gate a pipeline.
+
+mod from_prometheus;
 
 use std::process::ExitCode;
 
 use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
+use serde::Serialize;
 
 use super::columns;
 use super::columns::STANDARD_INPUT;
@@ -34,16 +37,19 @@ use crate::service::reported::analysis::analyzed_table;
 use crate::text::numbers::equation;
 use crate::text::numbers::number;
 use crate::text::numbers::probability;
+use from_prometheus::Asked;
+use from_prometheus::Found;
+use from_prometheus::PrometheusArgs;
 
 /// The flags of `serin analyze`.
 #[derive(Args, Debug)]
 pub struct AnalyzeArgs {
     /// The baseline's values: a CSV file, a JSON array, or one number per line; - for standard input
-    #[arg(value_name = "BASELINE")]
-    baseline: String,
+    #[arg(value_name = "BASELINE", required_unless_present = "prometheus")]
+    baseline: Option<String>,
     /// The canary's values
-    #[arg(value_name = "CANARY")]
-    canary: String,
+    #[arg(value_name = "CANARY", required_unless_present = "prometheus")]
+    canary: Option<String>,
     /// Column of the values, by name or by position from 1 [default: the only one]
     #[arg(long, value_name = "NAME|INDEX")]
     column: Option<String>,
@@ -77,6 +83,8 @@ pub struct AnalyzeArgs {
     /// With --metrics: roll back if the score can no longer exceed this [default: 60]
     #[arg(long, value_name = "SCORE", requires = "metrics")]
     rollback_score: Option<f64>,
+    #[command(flatten)]
+    over_time: PrometheusArgs,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -85,9 +93,9 @@ pub struct AnalyzeArgs {
 /// Prints the comparison; exit code 0 to promote, 1 to roll back, 3 to wait.
 ///
 /// # Errors
-/// When a file cannot be read as numbers, or an option is out of its range.
+/// When a file cannot be read as numbers, Prometheus has none, or an option is out of its range.
 pub fn run(args: &AnalyzeArgs) -> anyhow::Result<ExitCode> {
-    let files = [Some(&args.baseline), Some(&args.canary), args.metrics.as_ref()];
+    let files = [&args.baseline, &args.canary, &args.metrics];
     if files.into_iter().flatten().filter(|path| *path == STANDARD_INPUT).count() > 1 {
         bail!("standard input can be read only once; use files for the others");
     }
@@ -112,17 +120,42 @@ fn single(args: &AnalyzeArgs) -> anyhow::Result<Decision> {
         margin,
     })
     .map_err(flag)?;
-    let sample = |path: &str| -> anyhow::Result<Sample> {
-        Ok(Sample::of(&columns::read(path)?.numbers(args.column.as_deref())?)?)
+    let (baseline, canary, asked) = match args.over_time.found()? {
+        Some(Found { baseline, canary, asked }) => (baseline, canary, Some(asked)),
+        None => {
+            let (baseline, canary) = args.files()?;
+            let numbers = |path: &str| columns::read(path)?.numbers(args.column.as_deref());
+            (numbers(baseline)?, numbers(canary)?, None)
+        }
     };
-    let (baseline, canary) = (sample(&args.baseline)?, sample(&args.canary)?);
+    let (baseline, canary) = (Sample::of(&baseline)?, Sample::of(&canary)?);
     let analysis = analyzed(&baseline, &canary, options);
     if args.json {
-        show::json(&analysis)?;
+        show::json(&Answer { analysis: &analysis, prometheus: asked.as_ref() })?;
     } else {
         print(&analysis, &baseline, &canary);
+        if let Some(asked) = asked {
+            outln!("\n{}", show::wrapped(&asked.sentence(), "  "));
+        }
     }
     Ok(analysis.decision)
+}
+
+/// The answer as JSON.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    analysis: &'a Analysis,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prometheus: Option<&'a Asked>,
+}
+
+impl AnalyzeArgs {
+    /// The files that are compared.
+    fn files(&self) -> anyhow::Result<(&str, &str)> {
+        let files = self.baseline.as_deref().zip(self.canary.as_deref());
+        files.context("name two files, BASELINE and CANARY; or use --prometheus")
+    }
 }
 
 fn several(args: &AnalyzeArgs, path: &str) -> anyhow::Result<Decision> {
@@ -143,7 +176,8 @@ fn several(args: &AnalyzeArgs, path: &str) -> anyhow::Result<Decision> {
         promote_score: args.promote_score,
         rollback_score: args.rollback_score,
     };
-    let (baseline, canary) = (columns::read(&args.baseline)?, columns::read(&args.canary)?);
+    let (baseline, canary) = args.files()?;
+    let (baseline, canary) = (columns::read(baseline)?, columns::read(canary)?);
     let metrics = metrics_file::metrics(&columns::read(path)?, &baseline, &canary)
         .with_context(|| format!("--metrics {}", path.escape_debug()))?;
     let analysis = analyzed_table(metrics, options)?;

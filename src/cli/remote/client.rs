@@ -15,8 +15,8 @@ use ureq::http::Uri;
 
 use crate::cli::show;
 use crate::http::problem::ProblemBody;
-use crate::service::notify::target::is_loopback;
 use crate::service::status::report::words::Times;
+use crate::text::hosts::is_loopback;
 
 /// Which server, and how to print its answer.
 #[derive(Args, Clone, Debug)]

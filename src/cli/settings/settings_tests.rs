@@ -91,6 +91,24 @@ fn what_is_wrong_is_named() {
         ("[[metrics]]\nname = \"latency\"\nmarign = 1", "metrics[0].marign: "),
         ("[[metrics]]\nname = \"revenue\"", "metrics.revenue: harm is missing"),
         ("[[metrics]]\nname = \"auc\"", "judged by log_loss and brier"),
+        (
+            "[[metrics]]\nname = \"a\"\nharm = \"lower\"\nsource = \"prometheus\"",
+            "metrics.a.query: missing; set what Prometheus is asked",
+        ),
+        (
+            "[[metrics]]\nname = \"a\"\nharm = \"lower\"\nsource = \"prometheus\"\nquery = \"up\"",
+            "metrics.a.query: \"up\" does not say which track it asks for",
+        ),
+        (
+            "[[metrics]]\nname = \"latency\"\nquery = \"up\"",
+            "metrics.latency.query: only metrics with",
+        ),
+        (
+            "[[metrics]]\nname = \"a\"\ninterval = \"1ms\"",
+            "metrics[0].interval: \"1ms\" is out of range; use 1s to 1h",
+        ),
+        ("[prometheus]\nulr = \"http://a\"", "prometheus.ulr: "),
+        ("served_elsewhere = true", "metrics: none is a guardrail"),
         ("[[metrics]]\nname = \"latency\"\nrole = \"boss\"", "guardrail"),
     ] {
         let error = format!("{:#}", file(text).unwrap_err());
@@ -156,4 +174,25 @@ fn no_secret_is_printed() {
 #[test]
 fn a_named_file_that_is_missing_is_an_error() {
     assert!(Layers::new(Flags::default(), Some(Path::new("no/such/serin.toml"))).is_err());
+}
+
+#[test]
+fn a_query_needs_a_prometheus_that_can_be_asked() {
+    let metric = "[[metrics]]\nname = \"a\"\nharm = \"lower\"\nsource = \"prometheus\"\nquery = \"up_$track\"\n";
+    for (text, said) in [
+        (metric.to_owned(), "metrics.a.query: there is no Prometheus to ask; set its url"),
+        (format!("{metric}[prometheus]\nurl = \"here\""), "prometheus.url: "),
+    ] {
+        let found = layers(&[], &text).mistakes();
+        assert!(found.len() == 1 && found[0].contains(said), "{found:?}");
+        assert!(found[0].contains("serin.toml, line "), "{found:?}");
+    }
+    let text =
+        format!("{metric}[prometheus]\nurl = \"http://prometheus:9090\"\ntoken_env = \"NONE\"");
+    let settings = file(&text).unwrap();
+    let error = settings.service_with(|_| None).unwrap_err().to_string();
+    assert!(
+        error.starts_with("prometheus.token_env: http://prometheus:9090 is another"),
+        "{error}"
+    );
 }

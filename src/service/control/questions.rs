@@ -46,7 +46,7 @@ impl Control {
         let health =
             Health::new(&judgement, &observed.all(), forecast, as_of, &position.state.earlier);
         let (features, inputs) = (FeaturesStatus::of(live), InputsStatus::of(live));
-        Ok(Health { features, inputs, ..health })
+        Ok(Health { features, inputs, queries: self.reported.queries.all(), ..health })
     }
 
     /// Journal entries after a revision, in order.
@@ -97,6 +97,7 @@ impl Control {
             judgement,
             as_of,
             shadow_waiting: self.serving.shadow.waiting(),
+            queries: self.reported.queries.all(),
             storage: Storage {
                 is_up: self.store_health.is_up(),
                 failures: self.store_health.failures(),
@@ -166,6 +167,7 @@ impl Control {
             }),
             features: FeaturesStatus::of(live),
             inputs: InputsStatus::of(live),
+            queries: self.reported.queries.all(),
             quality: QualityStatus::of(&self.reported.feedback),
             last_rollout: state
                 .last

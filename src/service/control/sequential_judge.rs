@@ -179,6 +179,7 @@ impl SequentialJudge {
             reported.recordings.drop_waiting();
         } else {
             increment.recorded = reported.recordings.increments();
+            increment.queried = reported.recordings.observations();
         }
         increment.segments = live.recorder.take_segments(&canary_slot.segments);
         // A label carries its own share, so it does not wait for a change of share.
@@ -390,7 +391,7 @@ impl SequentialJudge {
             Some(_) | None => {
                 // Values of the last canary say nothing about this one.
                 recordings.clear();
-                recordings.judge(rollout.recorded_metrics(), rollout.salt);
+                recordings.judge(rollout.metrics_from_outside(), rollout.salt);
                 let monitors = Monitors::new(&rollout.policy.judge, &last.observed.first.stable);
                 let unsaved = Unsaved::beginning(&monitors);
                 let seen = Observed::default();

@@ -139,7 +139,7 @@ impl Control {
         labelled(&state, saved.as_ref(), &*store, &feedback);
         let reported = Reported::new(feedback, clock.clone());
         if let Some(rollout) = &state.rollout {
-            reported.recordings.judge(rollout.recorded_metrics(), rollout.salt);
+            reported.recordings.judge(rollout.metrics_from_outside(), rollout.salt);
         }
         let salts = Salts::new(settings.seed, state.rollouts);
         let serving = Serving::new(live, shadow, clock.clone(), settings.stable_deadline);
@@ -206,7 +206,7 @@ impl Control {
             self.reported.recordings.clear();
             match &state.rollout {
                 Some(rollout) => {
-                    self.reported.recordings.judge(rollout.recorded_metrics(), rollout.salt)
+                    self.reported.recordings.judge(rollout.metrics_from_outside(), rollout.salt)
                 }
                 None => self.reported.recordings.judge([], 0),
             }

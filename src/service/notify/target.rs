@@ -4,7 +4,6 @@
 //! configuration can name a target, never a request.
 
 use std::fmt;
-use std::net::IpAddr;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -13,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::canary::Event;
 use crate::text::fields::FieldError;
+use crate::text::hosts::is_loopback;
 
 /// The most targets: each has a thread.
 pub const MAX_TARGETS: usize = 16;
@@ -186,13 +186,6 @@ impl Target {
         digest.update(format!("{:?}\n{}", self.format, self.url).as_bytes());
         digest.finalize().to_hex()[..32].to_owned()
     }
-}
-
-/// Whether the host is this machine. Other names need a lookup, whose result may change.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let number = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || number.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 impl fmt::Debug for GivenTarget {

@@ -2,11 +2,13 @@
 //!
 //! - [`feedback`]: labels, by prediction id.
 //! - [`recordings`]: measured values, by metric and track; `pending`: those that wait for the judge.
+//! - [`prometheus`]: values of another service.
 //! - [`analysis`]: two samples compared.
 
 pub mod analysis;
 pub mod feedback;
 pub(crate) mod pending;
+pub mod prometheus;
 pub mod recordings;
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use feedback::Feedback;
 use feedback::FeedbackError;
 use feedback::GivenOutcome;
 use feedback::Ids;
+use prometheus::status::Queries;
 use recordings::Recordings;
 
 use super::clock::Clock;
@@ -23,8 +26,10 @@ use crate::canary::Track;
 
 /// Everything that clients report. Predictions never touch it.
 pub struct Reported {
-    /// Measured values. Written by each `/record`, emptied by each deployment. Its locks are taken last.
+    /// Measured values. Written by each `/record` and each query, emptied by each deployment. Its locks are taken last.
     pub recordings: Recordings,
+    /// How the queries of the rollout are doing.
+    pub queries: Queries,
     /// Labels. Written by each `/feedback`, taken by each tick.
     pub(crate) feedback: Feedback,
     clock: Arc<dyn Clock>,
@@ -32,7 +37,7 @@ pub struct Reported {
 
 impl Reported {
     pub(crate) fn new(feedback: Feedback, clock: Arc<dyn Clock>) -> Reported {
-        Reported { recordings: Recordings::default(), feedback, clock }
+        Reported { recordings: Recordings::default(), queries: Queries::default(), feedback, clock }
     }
 
     /// The ids that an answer's labels are sent with; `None` if this server takes no labels.

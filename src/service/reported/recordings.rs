@@ -12,6 +12,7 @@
 //! doi:10.1145/3147.3165.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -23,11 +24,14 @@ use utoipa::ToSchema;
 
 use super::pending;
 use super::pending::Pending;
+use crate::canary::Metric as JudgedMetric;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::analysis::sample::Sample;
 use crate::canary::analysis::sample::SampleCounts;
+use crate::canary::observed::increment::Observation;
 use crate::canary::observed::increment::RecordedIncrement;
+use crate::canary::policy::metric::Source;
 use crate::stats::MAX_MAGNITUDE;
 use crate::stats::is_recordable;
 
@@ -76,6 +80,15 @@ pub struct Recordings {
     metrics: Mutex<BTreeMap<MetricName, Metric>>,
     /// Values that wait for the judge. Taken last, after `metrics`.
     pending: Mutex<Pending>,
+    /// Observations of queries that wait for the judge. Taken last, after `metrics`.
+    queried: Mutex<Queried>,
+}
+
+/// Observations of queries: at most one a second of each metric until the next tick.
+#[derive(Default)]
+struct Queried {
+    judged: BTreeSet<MetricName>,
+    waiting: Vec<Observation>,
 }
 
 /// Counts of recorded values, in total and by metric.
@@ -147,20 +160,55 @@ impl Recordings {
         let _forgotten = std::mem::take(&mut *self.metrics.lock());
     }
 
+    /// Adds what a query found of stable and of the canary at one moment: one observation for the judge.
+    ///
+    /// # Errors
+    /// When a number cannot be judged; then neither is added.
+    pub fn observe(&self, metric: &MetricName, found: [f64; 2]) -> Result<(), RecordError> {
+        if let Some(score) = found.into_iter().find(|score| !is_recordable(*score)) {
+            return Err(RecordError::Score(score));
+        }
+        let mut metrics = self.metrics.lock();
+        let mut queried = self.queried.lock();
+        if !queried.judged.contains(metric) {
+            // The rollout has ended meanwhile.
+            return Ok(());
+        }
+        let [stable, canary] = found;
+        queried.waiting.push(Observation { metric: metric.clone(), stable, canary });
+        drop(queried);
+        let values = metrics.entry(metric.clone()).or_default();
+        for (track, score) in [Track::Stable, Track::Canary].into_iter().zip(found) {
+            values.of_mut(track).record(score);
+        }
+        Ok(())
+    }
+
     /// Collects values of these metrics for the judge from now on.
-    pub fn judge(&self, metrics: impl IntoIterator<Item = MetricName>, salt: u128) {
-        *self.pending.lock() = Pending::of(metrics, salt);
+    pub fn judge<'a>(&self, metrics: impl IntoIterator<Item = &'a JudgedMetric>, salt: u128) {
+        let (queried, recorded): (Vec<&JudgedMetric>, Vec<&JudgedMetric>) =
+            metrics.into_iter().partition(|metric| metric.source == Source::Prometheus);
+        let name = |metric: &&JudgedMetric| metric.name.clone();
+        *self.pending.lock() = Pending::of(recorded.iter().map(name), salt);
+        let judged = queried.iter().map(name).collect();
+        *self.queried.lock() = Queried { judged, waiting: Vec::new() };
     }
 
     /// Drops waiting values from another share, or from a share without randomization: all values of a tick must
     /// have had the same chance.
     pub fn drop_waiting(&self) {
         self.pending.lock().clear();
+        self.queried.lock().waiting.clear();
     }
 
     /// Takes the waiting values of the metrics that have enough of both tracks.
     pub fn increments(&self) -> BTreeMap<MetricName, RecordedIncrement> {
         self.pending.lock().take()
+    }
+
+    /// Takes the observations of queries.
+    pub fn observations(&self) -> Vec<Observation> {
+        std::mem::take(&mut self.queried.lock().waiting)
     }
 }
 

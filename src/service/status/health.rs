@@ -27,6 +27,7 @@ use crate::canary::judge::sentences;
 use crate::canary::judge::verdict::Concern;
 use crate::canary::judge::verdict::Reason;
 use crate::canary::policy::metric::Source;
+use crate::service::reported::prometheus::status::QueryStatus;
 
 /// The fixed-horizon tests on everything observed since the step began, and what the sequential judge
 /// concludes.
@@ -100,6 +101,9 @@ pub struct Health {
     /// The inputs of the latest requests; left out before the first, and in the status, which has them itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<InputsStatus>,
+    /// How the queries of metrics are doing; left out if there are none, and in the status, which has them itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<QueryStatus>,
     /// What was observed of both versions.
     #[serde(flatten)]
     pub tracks: Tracks,
@@ -297,6 +301,7 @@ impl Health {
             as_of,
             features: None,
             inputs: None,
+            queries: Vec::new(),
             tracks: Tracks::new(samples),
         }
     }

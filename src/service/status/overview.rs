@@ -27,6 +27,7 @@ use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Phase;
 use crate::canary::rollout::state::Quarantined;
 use crate::service::notify::TargetStatus;
+use crate::service::reported::prometheus::status::QueryStatus;
 use crate::service::serving::circuit_breaker::BreakerStatus;
 use crate::service::serving::shadow::trial::OnKeptRows;
 use crate::service::serving::totals::Totals;
@@ -79,6 +80,9 @@ pub struct Status {
     /// The inputs of the latest requests against those of training, and between the tracks; left out before the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inputs: Option<InputsStatus>,
+    /// How the queries of the rollout's metrics are doing; left out if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<QueryStatus>,
     /// Prediction quality by the labels so far; `null` if none are collected.
     pub quality: Option<QualityStatus>,
     /// How the last rollout ended.
@@ -172,6 +176,11 @@ impl RolloutState {
 }
 
 impl RolloutStatus {
+    /// See [`JudgePolicy::judges_requests`](crate::canary::JudgePolicy::judges_requests).
+    pub fn judges_requests(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.source.is_of_requests())
+    }
+
     /// The status of a rollout, with its judgement and the next action of its plan.
     pub(crate) fn new(
         rollout: &Rollout,

@@ -17,6 +17,7 @@ use crate::model::Value;
 use crate::model::ensure_default_models;
 use crate::service::clock::ManualClock;
 use crate::service::notify::target::Target;
+use crate::service::reported::prometheus::server::Server;
 use crate::service::serving::shadow::queue::Retention;
 use crate::service::*;
 use crate::store::Artifacts;
@@ -209,6 +210,13 @@ impl Bench {
         Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
     }
 
+    /// With a Prometheus.
+    pub(in crate::service) fn start_asking(&self, prometheus: Server) -> Service {
+        let settings = Settings { prometheus: Some(prometheus), ..self.settings() };
+        let registry = Registry::new(self.models.path());
+        Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
+    }
+
     /// With retention of requests.
     pub(in crate::service) fn start_keeping(
         &self,
@@ -233,6 +241,7 @@ impl Bench {
             stable_deadline: Duration::from_secs(5),
             stable: "model_v1.bin".to_owned(),
             notify: Vec::new(),
+            prometheus: None,
             allow_injection: false,
             feedback: FeedbackPolicy::default(),
             retention: Retention::default(),

@@ -93,6 +93,7 @@ pub use confidence_sequence::half_width_two_sided;
 pub use confidence_sequence::mixing_precision;
 pub use e_process::EProcess;
 pub use groups::GroupValues;
+pub use lasting::AverageMonitor;
 pub use lasting::EvidenceUnit;
 pub use lasting::LastingFailures;
 pub use lasting::LastingValues;

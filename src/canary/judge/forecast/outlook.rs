@@ -69,7 +69,7 @@ pub(super) fn outlook(
         MonitorKind::Failures => Some(failures(metric, measured, ahead, harm_at)),
         MonitorKind::Values(_) | MonitorKind::Shift => values(metric, measured, ahead, harm_at),
         MonitorKind::Quantile(quantile) => Some(exceedances(quantile, ahead)),
-        MonitorKind::Pairs => None,
+        MonitorKind::Pairs | MonitorKind::Averages => None,
     };
     let enough_in = enough_in(metric, measured, ahead);
     let Some(growth) = growth else { return Outlook { enough_in, ..Outlook::default() } };

@@ -99,6 +99,8 @@ impl Scale {
                 of_requests(deviation, (variance / deviation.powi(2)).max(0.01), max_stake)
             }
             MonitorKind::Quantile(_) => return None,
+            // Observations come with the time and not with requests.
+            MonitorKind::Averages => return None,
             MonitorKind::Values(_) | MonitorKind::Shift | MonitorKind::Pairs => {
                 let (_, standard_error) = measured.effect.effect()?;
                 let deviation = standard_error * measured.effect.effective_samples().sqrt();

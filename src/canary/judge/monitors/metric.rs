@@ -12,6 +12,7 @@ use super::values::doubled;
 use super::values::number;
 use super::values::squared;
 use crate::canary::observed::increment::Increment;
+use crate::canary::observed::increment::Observation;
 use crate::canary::observed::increment::TrackIncrement;
 use crate::canary::observed::labels::LossIncrement;
 use crate::canary::observed::outputs::ErrorIncrement;
@@ -24,6 +25,7 @@ use crate::canary::policy::source::Outputs;
 use crate::canary::policy::source::Source;
 use crate::stats::Layout;
 use crate::stats::Points;
+use crate::stats::sequential::AverageMonitor;
 use crate::stats::sequential::Classes;
 use crate::stats::sequential::FailureMonitor;
 use crate::stats::sequential::GroupValues;
@@ -70,6 +72,7 @@ pub(super) enum OneMonitor {
     Scores(Box<ScaledShift>),
     ScorePairs(Box<ScaledPairs>),
     Quantile(Box<QuantileMonitor>),
+    Averages(Box<AverageMonitor>),
 }
 
 /// The observations of one tick, in the whole traffic or in one segment.
@@ -133,6 +136,9 @@ impl Monitored {
                 let mut monitor = Box::new(ShiftMonitor::new(harm, margins));
                 past.into_iter().for_each(|past| monitor.remember(past));
                 OneMonitor::Shift(monitor)
+            }
+            MonitorKind::Averages => {
+                OneMonitor::Averages(Box::new(AverageMonitor::new(harm, tolerated, accepted)))
             }
             MonitorKind::Failures => {
                 OneMonitor::Failures(Box::new(FailureMonitor::new(failure_margins(metric))))
@@ -202,7 +208,7 @@ impl Monitored {
             OneMonitor::ScorePairs(monitor) => {
                 OneMonitor::ScorePairs(Box::new(monitor.restarted(harm, margins)))
             }
-            OneMonitor::Failures(_) => {
+            OneMonitor::Failures(_) | OneMonitor::Averages(_) => {
                 return Monitored::new(metric, &Outputs::Probability, &TrackSamples::default());
             }
         };
@@ -237,6 +243,7 @@ impl Monitored {
                 self.tick_failures(tick, of(canary), of(stable));
             }
             Source::Score => self.tick_scores(tick),
+            Source::Prometheus => self.tick_averages(&unsegmented.queried),
             Source::Recorded => match unsegmented.recorded.get(&self.name) {
                 Some(recorded) => {
                     self.tick_lasting(seconds, &recorded.stable, &recorded.canary);
@@ -296,6 +303,7 @@ impl Monitored {
             | OneMonitor::Classes(_)
             | OneMonitor::ClassPairs(_)
             | OneMonitor::Quantile(_)
+            | OneMonitor::Averages(_)
             | OneMonitor::ScorePairs(_) => {}
         }
     }
@@ -363,6 +371,16 @@ impl Monitored {
         }
         if let Some(keyed) = &mut self.keyed {
             keyed.tick_users(tick.share, canary, stable);
+        }
+    }
+
+    fn tick_averages(&mut self, queried: &[Observation]) {
+        let OneMonitor::Averages(monitor) = &mut self.monitor else { return };
+        for Observation { stable, canary, .. } in queried.iter().filter(|it| it.metric == self.name)
+        {
+            self.counts.stable = self.counts.stable.saturating_add(1);
+            self.counts.canary = self.counts.canary.saturating_add(1);
+            monitor.tick(*stable, *canary);
         }
     }
 

@@ -55,6 +55,11 @@ impl Monitored {
                 measured.stable_mean = one.threshold();
                 measured.quantile_effect = one.difference();
             }
+            OneMonitor::Averages(one) => {
+                measured.judged([&one.harm, &one.harm, &one.proven], one.effect);
+                measured.shift = None;
+                measured.stable_mean = one.center();
+            }
             OneMonitor::Pairs(one) => measured.of_pairs(one),
             OneMonitor::Shift(one) => measured.of_shift(one),
             OneMonitor::Classes(classes) => {

@@ -47,7 +47,6 @@ use crate::canary::policy::judge_policy::JudgePolicy;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::segments::SegmentName;
 use crate::canary::policy::source::History;
-use crate::canary::policy::source::Origin;
 use crate::canary::policy::source::Source;
 
 pub use self::by_key::judges_all_visits;
@@ -119,7 +118,7 @@ impl Monitors {
         }
         let restarted = |metric: &Metric| {
             let properties = metric.source.properties();
-            let is_recorded = properties.origin == Origin::Recorded;
+            let is_recorded = metric.source.is_from_outside();
             if properties.history == History::None && !is_recorded {
                 return Some(Monitored::new(metric, &policy.outputs, &TrackSamples::default()));
             }
@@ -234,6 +233,10 @@ impl Monitors {
         self.stalls.counts()
     }
 }
+
+#[cfg(test)]
+#[path = "averages_tests.rs"]
+mod averages_tests;
 
 #[cfg(test)]
 mod tests {

@@ -38,6 +38,7 @@ impl Monitored {
             MonitorKind::Shift
             | MonitorKind::Values(_)
             | MonitorKind::Quantile(_)
+            | MonitorKind::Averages
             | MonitorKind::Failures => {
                 OneMonitor::Classes(Box::new(Classes::new(monitors(classes, |class| {
                     let mut monitor = ShiftMonitor::new(harm, margins);
@@ -62,6 +63,7 @@ impl Monitored {
             MonitorKind::Shift
             | MonitorKind::Values(_)
             | MonitorKind::Quantile(_)
+            | MonitorKind::Averages
             | MonitorKind::Failures => {
                 let mut monitor = ScaledShift::new(harm, margins);
                 past.iter().for_each(|past| monitor.remember(past.as_slice()));

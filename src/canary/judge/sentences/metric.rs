@@ -82,6 +82,7 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
         ),
         MonitorKind::Quantile(_)
         | MonitorKind::Pairs
+        | MonitorKind::Averages
         | MonitorKind::Shift
         | MonitorKind::Values(_) => {
             format!(" ({} {margin})", metric.harm_margin_name())
@@ -183,6 +184,7 @@ fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
             0 => format!("{} pairs in shadow", counts.canary),
             failures => format!("{} pairs in shadow, {failures} failed", counts.canary),
         }),
+        MonitorKind::Averages => Some(format!("{} observations", counts.canary)),
         MonitorKind::Values(_) | MonitorKind::Shift if evidence.effect.is_none() => {
             Some(format!("canary {}, stable {} samples", counts.canary, counts.stable))
         }

@@ -148,6 +148,9 @@ fn as_it_is(metric: &Metric) -> MetricOverride {
         harmful: None,
         required: Some(metric.required),
         above_seconds: None,
+        query: None,
+        interval: None,
+        tracks: None,
     }
 }
 

@@ -93,6 +93,7 @@ impl Control {
             error
         })?;
         self.check_labels(&judge)?;
+        judge.check_queries(self.settings.prometheus.is_some())?;
         let implied = if !deployment.plan.is_empty() { Mode::Automatic } else { default.mode };
         let mode = deployment.mode.unwrap_or(implied);
         let plan = default.plan.changed(&deployment.plan).map_err(|error| error.within("plan"))?;

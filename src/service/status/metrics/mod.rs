@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use crate::canary::Judgement;
 use crate::canary::State;
 use crate::canary::Track;
+use crate::service::reported::prometheus::status::QueryStatus;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
 use crate::service::serving::recorder::Observed;
@@ -41,6 +42,8 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) as_of: Option<Timestamp>,
     /// Requests that wait for the shadow thread.
     pub(crate) shadow_waiting: usize,
+    /// Of the running rollout.
+    pub(crate) queries: Vec<QueryStatus>,
     pub(crate) storage: Storage,
 }
 

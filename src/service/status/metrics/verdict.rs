@@ -39,6 +39,13 @@ impl Snapshot<'_> {
             write_metrics(evidence, out);
             write_ratio(evidence, out);
         }
+        if !self.queries.is_empty() {
+            let help = "Whether Prometheus had values of both tracks when it was last asked.";
+            let mut family = out.family(Kind::Gauge, "serin_query_up", help);
+            for query in &self.queries {
+                family.sample(&[("metric", query.metric.as_str())], query.problem.is_none());
+            }
+        }
     }
 }
 

@@ -219,7 +219,8 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
     let has_begun = !is_old && status.tracks.stable.requests + status.tracks.canary.requests > 0;
     // By hand a person may promote on what was seen before the requests stopped.
     let is_decided = plan.is_none() && health.is_some_and(|it| it.verdict == Verdict::Promote);
-    if rate == 0.0 && status.traffic_percent > 0.0 && !has_begun && !is_decided {
+    let is_served = rollout.judges_requests();
+    if is_served && rate == 0.0 && status.traffic_percent > 0.0 && !has_begun && !is_decided {
         let time = match is_old {
             true => format!("No requests for {RATE_SECONDS} s"),
             false => "No requests yet".to_owned(),
@@ -285,6 +286,10 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
     let when = match (verdict.and_then(|verdict| verdict.seconds), range) {
         (Some(seconds), Some(range)) if seconds > 0.0 => format!("a verdict {range} (80 %)"),
         (Some(seconds), None) if seconds > 0.0 => format!("about {} more", duration(seconds)),
+        // A forecast is made from the rate of requests.
+        (Some(_) | None, _) if status.rollout.as_ref().is_some_and(|it| !it.judges_requests()) => {
+            "each interval adds an observation".to_owned()
+        }
         (Some(_) | None, _) => "no end in sight at the present difference".to_owned(),
     };
     let why = match (undecided.is_empty(), status.traffic_percent, reason) {

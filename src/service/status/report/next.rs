@@ -133,7 +133,7 @@ pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow])
         return None;
     }
     let mut missing: Vec<String> = Vec::new();
-    if let Some(plan) = &rollout.plan {
+    if let Some(plan) = rollout.plan.as_ref().filter(|_| rollout.judges_requests()) {
         let left = |seen: u64| plan.plan.min_samples.saturating_sub(seen);
         let (canary, stable) = (&status.tracks.canary, &status.tracks.stable);
         if left(canary.requests) > 0 && status.traffic_percent > 0.0 {

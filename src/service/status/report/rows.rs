@@ -15,6 +15,7 @@ use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::MonitorKind;
 use crate::canary::policy::source::Origin;
+use crate::canary::policy::source::Source;
 use crate::service::status::health::HarmAtOneLook;
 use crate::stats::sequential::Test;
 use crate::text::lists::quoted;
@@ -224,13 +225,19 @@ fn state(
             (MetricState::NoHarm, None)
         }
         Classification::Inconclusive => match forecast.map(|it| it.outcome) {
-            Some(Outcome::None) => (MetricState::Inconclusive, None),
-            Some(Outcome::Pass | Outcome::Fail) | None => (MetricState::Waiting, None),
+            // Observations come with the time, which the forecast does not know.
+            Some(Outcome::None) if metric.source != Source::Prometheus => {
+                (MetricState::Inconclusive, None)
+            }
+            Some(Outcome::Pass | Outcome::Fail | Outcome::None) | None => {
+                (MetricState::Waiting, None)
+            }
         },
         Classification::Insufficient if counts.canary == 0 => {
             let missing = match metric.source.properties().origin {
                 Origin::Labels => Some("no labels"),
                 Origin::Recorded => Some("nothing recorded"),
+                Origin::Queried => Some("no data from Prometheus"),
                 Origin::Requests if !is_compared => Some("no traffic to compare"),
                 Origin::Requests | Origin::Shadow => None,
             };

@@ -11,6 +11,7 @@ use super::rows::MetricRow;
 use super::words::Times;
 use crate::canary::Metric;
 use crate::canary::Verdict;
+use crate::service::reported::prometheus::status::QueryStatus;
 use crate::service::status::overview::Status;
 
 /// The state of a rollout for people.
@@ -103,6 +104,7 @@ fn notes(status: &Status) -> Vec<String> {
     let mut notes: Vec<String> = status.note.iter().chain(&status.warnings).cloned().collect();
     notes.extend(status.on_kept_rows.iter().map(|on_kept_rows| on_kept_rows.message.clone()));
     notes.extend(status.features.iter().flat_map(|features| features.messages.clone()));
+    notes.extend(status.queries.iter().filter_map(QueryStatus::message));
     notes.extend(status.quality.iter().flat_map(|quality| quality.messages.clone()));
     let balance = status.inputs.as_ref().and_then(|inputs| inputs.between_tracks.as_ref());
     let diagnostics = status.health.as_ref().map(|health| &health.diagnostics);

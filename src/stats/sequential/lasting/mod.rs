@@ -10,7 +10,9 @@
 //! - `span`: one span length, with its sums and its purse
 //! - `series`: spans of several lengths over the same values
 //! - `values`, `failures`: the series of a metric
+//! - `averages`: the same for averages that another system has made
 
+mod averages;
 mod dependence;
 mod failures;
 mod noise;
@@ -23,6 +25,7 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+pub use averages::AverageMonitor;
 pub use failures::LastingFailures;
 pub use values::LastingValues;
 

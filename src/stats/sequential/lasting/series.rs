@@ -63,7 +63,7 @@ pub(super) fn lengths(unit: EvidenceUnit, purpose: Purpose) -> Vec<Length> {
 }
 
 /// Seconds depend on each other if they vary this many times as much over half a minute as from one to the next.
-const SECONDS: Limits = Limits { lags: [8, 16, 24, 30], ratio: 1.4 };
+pub(super) const SECONDS: Limits = Limits { lags: [8, 16, 24, 30], ratio: 1.4 };
 /// Minutes do if spans of ten seconds vary this many times as much over one to two minutes.
 const TENS: Limits = Limits { lags: [6, 8, 10, 12], ratio: 3.0 };
 
