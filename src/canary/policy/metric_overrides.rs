@@ -66,6 +66,7 @@ pub struct MetricOverride {
         with = "OptionalDurationWithin::<SECOND, HOUR>",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schema(value_type = Option<String>, examples("90s"))]
     pub interval: Option<Duration>,
     /// See [`Query::tracks`].
     #[serde(default, skip_serializing_if = "Option::is_none")]

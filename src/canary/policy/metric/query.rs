@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::traffic::track::Track;
 use crate::text::durations::exactly;
@@ -26,13 +27,14 @@ const MAX_QUERY: usize = 4096;
 const MAX_LABEL: usize = 128;
 
 /// A query in PromQL. Made by [`Query::new`], so that every field is in its range.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
     /// With [`PLACEHOLDER`] in place of the track.
     pub query: String,
     /// Time between two observations; at least the range of the query, so that they share no data.
     #[serde(with = "DurationWithin::<SECOND, HOUR>")]
+    #[schema(value_type = String, examples("90s"))]
     pub interval: Duration,
     /// What the tracks are called in the query.
     #[serde(default, skip_serializing_if = "TrackNames::is_default")]
@@ -40,7 +42,7 @@ pub struct Query {
 }
 
 /// What a query calls the tracks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrackNames {
     /// Stable.

@@ -6,11 +6,12 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::canary::MetricName;
 
 /// One query.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QueryStatus {
     /// The metric that it is for.
     pub metric: MetricName,
