@@ -47,6 +47,7 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
     config
         .configure(|config| protocols::chosen(config, settings))
         .service(post("/predict", optional, predict::predict))
+        .configure(|config| protocols::named(config, settings))
         .service(post("/feedback", optional, feedback::feedback).wrap(from_fn(guard_report)))
         .service(post("/record", optional, analysis::record).wrap(from_fn(guard_report)))
         .service(post("/analyze", optional, analyze::analyze))

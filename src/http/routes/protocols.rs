@@ -55,6 +55,15 @@ pub(super) fn protocols(config: &mut web::ServiceConfig) {
         );
 }
 
+/// Predictions of the model by its name. The router compares these paths as texts; those with a place for a name cost a
+/// search for each, which takes longer than a prediction.
+pub(super) fn named(config: &mut web::ServiceConfig, settings: &Settings) {
+    let (model, any) = (&settings.model_name, ContentType::Ignored);
+    config
+        .service(post(&format!("/v2/models/{model}/infer"), any, open_inference::infer_named))
+        .service(post(&format!("/v1/models/{model}:predict"), any, kserve::predict_instances));
+}
+
 /// The routes that the settings add. They come before all others, as a platform may choose the path of one.
 pub(super) fn chosen(config: &mut web::ServiceConfig, settings: &Settings) {
     if let Some(path) = &settings.predict_route {

@@ -120,6 +120,11 @@ pub async fn version_infer(call: Call) -> Answer {
     infer(call).await
 }
 
+/// Answers rows, on a route with the name of the model in it.
+pub async fn infer_named(call: Call) -> Answer {
+    predicting::answer(Inference { version: None }, call).await
+}
+
 struct Inference {
     /// The version that the client asks for; `None`: the split draws it.
     version: Option<String>,
