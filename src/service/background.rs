@@ -3,7 +3,7 @@
 //! ```text
 //! controller    looks at the rollout: judge, next action, commit    woken by the breaker and each commit
 //! shadow        runs the canary on copies of stable's requests      woken by the first waiting request
-//! ticker        closes a tick and saves the evidence                every second
+//! ticker        closes a tick, saves the evidence, logs changes     every second
 //! notify        delivers journal entries, one thread per target     woken by each commit
 //! prometheus    asks for the queries of the rollout's metrics        once an interval; only where the settings name one
 //! ```
@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::Service;
 use super::control::checkpoint::INTERVAL;
 use super::notify::delivery::Delivery;
+use super::status::changes::Seen;
 use super::wakeup::Wakeup;
 
 /// How long a stop waits for the shadow thread, which may be waiting for the canary.
@@ -46,11 +47,13 @@ impl Background {
     /// When the operating system refuses a thread or a timer.
     pub fn start(service: Arc<Service>) -> io::Result<Background> {
         let control = service.control.clone();
+        let mut seen = Seen::default();
         let ticker = Worker::start("ticker", Arc::default(), move |stopping| {
             if !stopping.load(Ordering::SeqCst) {
                 control.follow_date();
                 // It was logged; the next turn tries again.
                 let _ = control.save_or_log();
+                control.log_changes(&mut seen);
             }
             INTERVAL
         })?;

@@ -1,13 +1,18 @@
-//! Ticks: closing one, what Prometheus has for them, and reading the newest evidence without closing one.
+//! Ticks: closing one, what Prometheus has for them, reading the newest evidence without closing one, and logging what it
+//! changed.
 
 use std::time::Duration;
 
 use super::Control;
 use super::sequential_judge::Newest;
+use crate::canary::judge::sentences;
 use crate::service::reported::prometheus::client::Client;
 use crate::service::reported::prometheus::observer::Observer;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
+use crate::service::status::changes::Change;
+use crate::service::status::changes::Look;
+use crate::service::status::changes::Seen;
 
 impl Control {
     /// Closes a tick now. The ticker does so once a second; tests with a manual clock call it themselves.
@@ -42,5 +47,39 @@ impl Control {
     /// The newest evidence. Closes no tick.
     pub(crate) fn newest_evidence(&self, live: &Live) -> Option<Newest> {
         self.judge.lock().newest(live)
+    }
+
+    /// Logs what has changed in the running rollout since the last call and is in no journal entry.
+    pub(crate) fn log_changes(&self, seen: &mut Seen) {
+        let position = self.position.load();
+        let (Some(rollout), live) = (&position.state.rollout, &position.live) else { return };
+        let evidence = self.newest_evidence(live).map(|newest| newest.evidence);
+        let evidence = evidence.map(|evidence| evidence.accepting_shift(rollout.accepts_shift()));
+        let concluded = evidence.as_ref().map(|evidence| evidence.verdict());
+        let breaker = live.canary.as_ref().and_then(|canary_slot| canary_slot.breaker.as_ref());
+        let look = Look {
+            rollout: rollout.id,
+            canary: &rollout.canary.name,
+            stable: &position.state.stable.name,
+            verdict: concluded.as_ref().map(|(verdict, _)| *verdict),
+            breaker: breaker.map(|breaker| breaker.status()),
+        };
+        for change in seen.changes(&look) {
+            match change {
+                Change::Verdict { sentence, is_harm } => {
+                    let judgement =
+                        self.judged(rollout, &live.recorder.observed(), evidence.clone());
+                    let reasons = concluded.iter().flat_map(|(_, reasons)| reasons);
+                    let reasons: Vec<_> = reasons.cloned().collect();
+                    let why = sentences::reasons(&judgement, &reasons).join("; ");
+                    match is_harm {
+                        true => tracing::warn!("{sentence}: {why}"),
+                        false => tracing::info!("{sentence}: {why}"),
+                    }
+                }
+                Change::Opened(sentence) => tracing::warn!("{sentence}"),
+                Change::Closed(sentence) => tracing::info!("{sentence}"),
+            }
+        }
     }
 }

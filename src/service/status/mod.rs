@@ -2,9 +2,10 @@
 //!
 //! - [`overview`]: everything at a glance, the answer of `/admin/status`.
 //! - [`tracks`], [`health`], [`plan`], [`diagnostics`], [`inputs`], [`shadow`], [`quality`], [`post_promotion`]: its parts.
-//! - [`gate`]: the verdict for gates. [`history`]: journal entries with their sentences.
+//! - [`gate`]: the verdict for gates. [`history`]: journal entries with their sentences. [`changes`]: what is in none.
 //! - [`metrics`]: numbers for Prometheus. [`report`]: all of it in words, for people.
 
+pub mod changes;
 pub mod diagnostics;
 pub mod features;
 pub mod gate;
