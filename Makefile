@@ -31,6 +31,7 @@ demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, fai
 
 test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then run them all
 	$(CARGO) test --locked
+	$(CARGO) test --locked --features otlp --test traces
 	.venv/bin/python scripts/parity --serin target/debug/serin
 	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 	.venv/bin/python scripts/protocols --serin target/debug/serin

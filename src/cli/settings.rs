@@ -375,6 +375,7 @@ impl Settings {
             model_name: self.model_name.clone(),
             predict_route: self.predict_route.clone(),
             health_route: self.health_route.clone(),
+            tracer: None,
         })
     }
 }

@@ -7,6 +7,7 @@
 //! - [`problem`]: every error with its status code.
 //! - [`openapi`]: what the OpenAPI document says besides the types.
 //! - [`access`] and [`guard`]: who may use `/admin` and report outcomes.
+//! - [`trace`]: which requests are followed in logs and traces.
 //! - [`server`]: listening, and stopping without losing anything; `connection`: the time clients have.
 
 pub mod openapi;
@@ -20,6 +21,8 @@ pub mod shared;
 
 pub mod answer;
 pub mod guard;
+
+pub mod trace;
 
 pub(crate) mod predicting;
 

@@ -5,10 +5,13 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 
+use actix_web::HttpMessage as _;
 use actix_web::HttpResponse;
 use actix_web::http::header::HeaderMap;
 use actix_web::web;
 use tokio::runtime::Handle;
+use tracing::Instrument as _;
+use tracing::Span;
 
 use super::answer::Answer;
 use super::answer::Call;
@@ -20,6 +23,9 @@ use super::reading::fields::check_key;
 use super::reading::segments::RequestSegments;
 use super::shared::Shared;
 use super::shared::Turn;
+use super::trace::evaluation;
+use super::trace::evaluation::Evaluation;
+use super::trace::evaluation::Slot;
 use crate::canary::Track;
 use crate::model::Features;
 use crate::service::reported::feedback::Ids;
@@ -103,8 +109,10 @@ impl<'a> Attributes<'a> {
 }
 
 impl Asked<'_> {
-    async fn answered(self, shared: &Shared) -> Result<Done, Problem> {
+    /// The answer of the service, and how it came about if the request is followed.
+    async fn answered(self, shared: &Shared, is_followed: bool) -> Result<Done, Problem> {
         let Asked { inputs, track, explain } = self;
+        let context_id = inputs.key.as_deref().filter(|_| is_followed).map(evaluation::context_id);
         let prediction = match track {
             None => shared.service.predict(inputs).await?,
             Some(track) => shared.service.predict_on(track, inputs).await?,
@@ -114,7 +122,8 @@ impl Asked<'_> {
             Some(rows) => Some(Box::pin(prediction.explained(rows)).await),
             None => None,
         };
-        Ok(Done { prediction, is_override: track.is_some(), explained })
+        let evaluation = is_followed.then(|| Evaluation::of(&prediction, track, context_id));
+        Ok(Done { prediction, is_override: track.is_some(), explained, evaluation })
     }
 }
 
@@ -124,6 +133,8 @@ pub(crate) struct Done {
     /// Whether the request named its track.
     pub(crate) is_override: bool,
     pub(crate) explained: Option<Result<Explained, String>>,
+    /// For the span of the request, if it is followed.
+    evaluation: Option<Evaluation>,
 }
 
 impl Done {
@@ -186,21 +197,36 @@ const SMALL_BODY: usize = 16 << 10;
 /// Answers a prediction in its protocol.
 pub(crate) async fn answer<P: Protocol>(protocol: P, call: Call) -> Answer {
     let Call { request, body, room, shared } = call;
+    let followed = request.extensions().get::<Slot>().cloned();
+    let is_followed = followed.is_some();
     if body.len() <= SMALL_BODY {
         let repaired = OnceCell::new();
         let sent = Sent { body: &body, headers: request.headers(), repaired: &repaired };
         let (asked, form) = protocol.read(sent, &shared)?;
-        let done = asked.answered(&shared).await?;
+        let done = asked.answered(&shared, is_followed).await?;
+        leave(followed.as_ref(), done.evaluation, &shared);
         return Ok(protocol.write(&done, &form, &shared)?.response());
     }
     let turn = shared.batches.turn().await?;
     let (headers, runtime) = (request.headers().clone(), Handle::current());
+    let span = if is_followed { Span::current() } else { Span::none() };
+    let state = shared.clone();
     let written = web::block(move || {
         // Kept until the work is done, even if the client has gone by then.
         let _room = room;
-        runtime.block_on(in_turn(turn, &protocol, &body, &headers, &shared))
+        let answered = in_turn(turn, &protocol, &body, &headers, (&state, is_followed));
+        runtime.block_on(answered.instrument(span))
     });
-    Ok(written.await.map_err(|_| Problem::too_busy())??.response())
+    let (written, evaluation) = written.await.map_err(|_| Problem::too_busy())??;
+    leave(followed.as_ref(), evaluation, &shared);
+    Ok(written.response())
+}
+
+/// Leaves how an answer came about for the span of its request, if that is followed.
+fn leave(followed: Option<&Slot>, evaluation: Option<Evaluation>, shared: &Shared) {
+    if let Some(slot) = followed {
+        slot.put(evaluation, &shared.service.serving);
+    }
 }
 
 /// The answer to a large body. It works in a turn, which ends when it waits for a model.
@@ -209,10 +235,10 @@ async fn in_turn<P: Protocol>(
     protocol: &P,
     body: &[u8],
     headers: &HeaderMap,
-    shared: &Shared,
-) -> Result<Written, Problem> {
+    (shared, is_followed): (&Shared, bool),
+) -> Result<(Written, Option<Evaluation>), Problem> {
     let repaired = OnceCell::new();
     let (asked, form) = protocol.read(Sent { body, headers, repaired: &repaired }, shared)?;
-    let done = turn.until_it_waits(asked.answered(shared)).await?;
-    protocol.write(&done, &form, shared)
+    let done = turn.until_it_waits(asked.answered(shared, is_followed)).await?;
+    Ok((protocol.write(&done, &form, shared)?, done.evaluation))
 }

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,10 @@ use actix_service::ServiceFactoryExt as _;
 use actix_service::fn_service;
 use actix_service::map_config;
 use actix_web::App;
+use actix_web::Error;
 use actix_web::dev::AppConfig;
 use actix_web::dev::ServiceRequest;
+use actix_web::dev::ServiceResponse;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Data;
 use tokio::sync::Semaphore;
@@ -28,6 +31,7 @@ use super::settings::Settings;
 use super::shared::AnalysisQueue;
 use super::shared::BatchQueue;
 use super::shared::Shared;
+use super::trace::followed::Following;
 use crate::service::Service;
 use crate::service::background::Background;
 
@@ -69,12 +73,17 @@ pub async fn run(
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
     let clock = service.serving.clock.clone();
+    let following = Following {
+        tracer: shared.settings.tracer.clone(),
+        model: shared.settings.model_name.as_str().into(),
+        clock: clock.clone(),
+    };
     // As `actix_web::HttpServer` does it, but with a stream of our own.
     let builder = builder.listen("serin", listener, move || {
-        let stopping = stopping.clone();
+        let (stopping, following) = (stopping.clone(), following.clone());
         let app = App::new()
             .app_data(shared.clone())
-            .wrap_fn(under_way)
+            .wrap_fn(move |request, handlers| under_way(request, handlers, &following))
             .configure(|config| routes(config, &shared.settings));
         let app = app.into_factory();
         let app = app.map_err(|error: actix_web::Error| error.error_response());
@@ -113,15 +122,24 @@ pub async fn run(
     background.stop().and(outcome)
 }
 
-/// Tells the connection of a request that it is under way, until its answer is known.
-fn under_way<S: actix_service::Service<ServiceRequest>>(
+/// Tells the connection of a request that it is under way, until its answer is known, and follows the request.
+fn under_way<B, S>(
     request: ServiceRequest,
     handlers: &S,
-) -> impl Future<Output = Result<S::Response, S::Error>> + use<S> {
+    following: &Following,
+) -> impl Future<Output = Result<ServiceResponse<B>, Error>> + use<B, S>
+where
+    S: actix_service::Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
     let handled = request.conn_data::<UnderWay>().map(UnderWay::begin);
+    let followed = following.follow(&request);
     let answer = handlers.call(request);
     async move {
         let _handled = handled;
-        answer.await
+        let mut answer = pin!(answer);
+        match followed {
+            None => answer.as_mut().await,
+            Some(followed) => Box::pin(followed.answered(answer.as_mut())).await,
+        }
     }
 }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::access::Access;
 use super::reading::headers::RequestHeaders;
+use super::trace::Tracer;
 use crate::model::schema::features::Unknown;
 
 /// Settings of the HTTP server.
@@ -40,6 +41,8 @@ pub struct Settings {
     pub predict_route: Option<String>,
     /// A further route for readiness.
     pub health_route: Option<String>,
+    /// Where spans are exported to, if anywhere.
+    pub tracer: Option<Tracer>,
 }
 
 /// What happens to a prediction with a field or a feature that is unknown.

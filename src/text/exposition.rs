@@ -77,10 +77,22 @@ pub struct Exposition {
     text: String,
 }
 
+/// A value of a histogram that can be looked up among the traces. Only OpenMetrics has them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Exemplar {
+    /// Its trace.
+    pub trace_id: u128,
+    /// The value.
+    pub value: f64,
+    /// When it was observed, in seconds since 1970.
+    pub seconds: f64,
+}
+
 /// A family that is being written: samples of one name.
 #[derive(Debug)]
 pub struct Family<'a> {
     text: &'a mut String,
+    format: Format,
     kind: Kind,
     name: &'a str,
 }
@@ -113,7 +125,7 @@ impl Exposition {
         if let (Format::OpenMetrics, Some(unit)) = (self.format, UNITS.into_iter().find(is_unit)) {
             text.extend(["# UNIT ", name, " ", unit, "\n"]);
         }
-        Family { text, kind, name }
+        Family { text, format: self.format, kind, name }
     }
 
     /// A family of one sample without labels.
@@ -151,7 +163,7 @@ impl Family<'_> {
             Kind::Info => "_info",
             Kind::Gauge | Kind::Histogram => "",
         };
-        self.line(ending, labels, None, value.into())
+        self.line(ending, labels, None, value.into(), None)
     }
 
     /// Adds a histogram: how many values there are between ascending bounds, the last count being of those above all, and
@@ -159,19 +171,31 @@ impl Family<'_> {
     pub fn histogram(
         &mut self,
         labels: Labels<'_>,
+        counted: (&[f64], &[u64]),
+        sum: Option<f64>,
+    ) -> &mut Self {
+        self.histogram_with(labels, counted, sum, |_| None)
+    }
+
+    /// [`histogram`](Self::histogram) with an exemplar for some of its buckets, by their places.
+    pub fn histogram_with(
+        &mut self,
+        labels: Labels<'_>,
         (bounds, counts): (&[f64], &[u64]),
         sum: Option<f64>,
+        exemplar: impl Fn(usize) -> Option<Exemplar>,
     ) -> &mut Self {
         let mut up_to = 0_u64;
         let limits = bounds.iter().copied().chain([f64::INFINITY]).enumerate();
         for (place, bound) in limits {
             up_to = up_to.saturating_add(counts.get(place).copied().unwrap_or_default());
-            self.line("_bucket", labels, Some(&canonical(bound)), Value::Count(up_to));
+            let bound = canonical(bound);
+            self.line("_bucket", labels, Some(&bound), Value::Count(up_to), exemplar(place));
         }
         if let Some(sum) = sum {
-            self.line("_sum", labels, None, Value::Real(sum));
+            self.line("_sum", labels, None, Value::Real(sum), None);
         }
-        self.line("_count", labels, None, Value::Count(up_to))
+        self.line("_count", labels, None, Value::Count(up_to), None)
     }
 
     fn line(
@@ -180,6 +204,7 @@ impl Family<'_> {
         labels: Labels<'_>,
         bound: Option<&str>,
         value: Value,
+        exemplar: Option<Exemplar>,
     ) -> &mut Self {
         let text = &mut *self.text;
         text.extend([self.name, ending]);
@@ -195,9 +220,15 @@ impl Family<'_> {
         }
         // Writing to a String does not fail.
         let _ = match value {
-            Value::Count(count) => writeln!(text, " {count}"),
-            Value::Real(real) => writeln!(text, " {}", canonical(real)),
+            Value::Count(count) => write!(text, " {count}"),
+            Value::Real(real) => write!(text, " {}", canonical(real)),
         };
+        if let (Format::OpenMetrics, Some(exemplar)) = (self.format, exemplar) {
+            let Exemplar { trace_id, value, seconds } = exemplar;
+            let value = canonical(value);
+            let _ = write!(text, " # {{trace_id=\"{trace_id:032x}\"}} {value} {seconds:.3}");
+        }
+        text.push('\n');
         self
     }
 }
@@ -284,6 +315,19 @@ mod tests {
                        sizes_bucket{track=\"b\",le=\"+Inf\"} 0\nsizes_count{track=\"b\"} 0\n";
         assert_eq!(text, format!("# HELP sizes Sizes.\n# TYPE sizes histogram\n{samples}"));
         assert_eq!(open, format!("# HELP sizes Sizes.\n# TYPE sizes histogram\n{samples}# EOF\n"));
+    }
+
+    #[test]
+    fn an_exemplar_follows_its_bucket_in_openmetrics_only() {
+        let exemplar = Exemplar { trace_id: 0xabc, value: 0.5, seconds: 1_753_080_000.25 };
+        let [text, open] = both(|metrics| {
+            let mut sizes = metrics.family(Kind::Histogram, "sizes", "Sizes.");
+            let of = |place| (place == 0).then_some(exemplar);
+            sizes.histogram_with(&[], (&[1.0], &[1, 0]), None, of);
+        });
+        assert!(text.contains("sizes_bucket{le=\"1.0\"} 1\n"), "{text}");
+        let line = "sizes_bucket{le=\"1.0\"} 1 # {trace_id=\"00000000000000000000000000000abc\"} 0.5 1753080000.250\n";
+        assert!(open.contains(line), "{open}");
     }
 
     #[test]

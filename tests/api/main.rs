@@ -9,6 +9,7 @@
 
 mod cli_commands;
 mod client;
+mod followed;
 mod gates;
 mod harness;
 mod judge;

@@ -25,7 +25,8 @@ use crate::harness::default_models;
 use crate::imported::golden;
 use crate::raw;
 
-fn folder() -> TempDir {
+/// A folder with both default models.
+pub fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let models = folder.path().join("models");
     fs::create_dir(&models).unwrap();

@@ -40,12 +40,23 @@ impl Process {
 
     /// Starts it with this standard error and these arguments.
     pub fn start_logging(folder: &Path, log: impl Into<Stdio>, arguments: &[&str]) -> Process {
+        Process::start_in(folder, log, arguments, &[])
+    }
+
+    /// Starts it with these environment variables as well.
+    pub fn start_in(
+        folder: &Path,
+        log: impl Into<Stdio>,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Process {
         // The file of the process before this one names a port that is gone.
         let _ = fs::remove_file(folder.join("port"));
         let child = serin(folder)
             .args(["serve", "--listen", "127.0.0.1:0", "--port-file", "port"])
             .args(["--models", "models"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stderr(log)
             .spawn()
             .unwrap();

@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -18,6 +19,7 @@ use crate::cli::settings::flags::Flags;
 use crate::cli::settings::layers::Layers;
 use crate::cli::settings::profile::Profile;
 use crate::http;
+use crate::http::trace::Tracer;
 use crate::model::ensure_default_models;
 use crate::model::kinds::onnx::runtime;
 use crate::service::Service;
@@ -97,7 +99,9 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         write_whole(file, address.to_string().as_bytes())
             .with_context(|| file.display().to_string())?;
     }
-    let http = within_open_files(settings.http(address.ip())?, files);
+    let tracer = Tracer::from_environment().map_err(anyhow::Error::msg)?;
+    let http = http::Settings { tracer: tracer.clone(), ..settings.http(address.ip())? };
+    let http = within_open_files(http, files);
     actix_web::rt::System::new().block_on(async {
         let signals = Signals::new()?;
         let (first, second) = (signals.stops.subscribe(), signals.stops.subscribe());
@@ -112,9 +116,15 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
         };
         http::run(listener, service, http, shutdown, abort).await
     })?;
+    if let Some(tracer) = tracer {
+        tracer.finish(TRACES_PATIENCE);
+    }
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
+
+/// How long the end of the process waits for a collector.
+const TRACES_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Below it there are too few for the store, the log and the threads of the workers.
 const MIN_OPEN_FILES: u64 = 64;
@@ -149,11 +159,11 @@ fn announce(settings: &Settings, service: &Service, address: std::net::SocketAdd
         "serin listens on http://{address}"
     );
     if let Some(canary) = &status.canary {
+        let (name, percent) = (&canary.name, status.traffic_percent);
+        let samples = status.tracks.canary.requests;
         tracing::info!(
-            canary = canary.name,
-            traffic_percent = status.traffic_percent,
-            samples = status.tracks.canary.requests,
-            "continuing the rollout"
+            samples,
+            "the rollout of {name} goes on after the restart, with {percent} % of the traffic"
         );
     }
     let named = settings.stable.as_str();

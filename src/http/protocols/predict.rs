@@ -184,7 +184,7 @@ pub(super) fn answer_body(
     form: &Form<'_>,
     shared: &Shared,
 ) -> Result<Vec<u8>, Problem> {
-    let Done { prediction, is_override, explained } = done;
+    let Done { prediction, is_override, explained, .. } = done;
     let Form { is_single, id } = form;
     let model = prediction.answered_by().inference.model();
     let kind = model.output();

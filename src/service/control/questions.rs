@@ -77,7 +77,7 @@ impl Control {
     }
 
     /// What metrics are made of. Waits for no command and no disk.
-    fn snapshot<'a>(&self, position: &'a Position) -> Snapshot<'a> {
+    fn snapshot<'a>(&'a self, position: &'a Position) -> Snapshot<'a> {
         let Position { state, revision, live } = position;
         let observed = live.recorder.observed();
         let newest = self.newest_evidence(live);
@@ -93,6 +93,7 @@ impl Control {
             revision: *revision,
             live,
             totals: self.serving.totals(),
+            exemplars: &self.serving.exemplars,
             observed,
             judgement,
             as_of,

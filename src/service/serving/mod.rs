@@ -43,6 +43,7 @@ use retired::Replaced;
 use retired::Retired;
 use shadow::queue::Shadow;
 use totals::Totals;
+use totals::exemplars::Exemplars;
 
 /// The state that predictions read. Workers share it and take no lock to read it.
 pub struct Serving {
@@ -53,6 +54,8 @@ pub struct Serving {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stable_deadline: Duration,
     retired: Retired,
+    /// Predictions that traces have recorded.
+    pub(crate) exemplars: Exemplars,
     /// Set once, when the server stops accepting work.
     draining: AtomicBool,
 }
@@ -65,7 +68,8 @@ impl Serving {
         stable_deadline: Duration,
     ) -> Serving {
         let (live, draining) = (ArcSwap::from_pointee(live), false.into());
-        Serving { live, shadow, clock, stable_deadline, retired: Retired::default(), draining }
+        let (retired, exemplars) = (Retired::default(), Exemplars::default());
+        Serving { live, shadow, clock, stable_deadline, retired, exemplars, draining }
     }
 
     /// Answers a prediction request.

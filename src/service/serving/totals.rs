@@ -1,6 +1,7 @@
 //! Totals since the start of the process: unlike the samples of a step, they never fall.
 
 pub mod distribution;
+pub mod exemplars;
 
 use serde::Deserialize;
 use serde::Serialize;

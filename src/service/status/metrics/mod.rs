@@ -22,6 +22,7 @@ use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::totals::Totals;
+use crate::service::serving::totals::exemplars::Exemplars;
 use crate::text::exposition::Exposition;
 use crate::text::exposition::Format;
 use crate::text::exposition::Kind;
@@ -34,6 +35,7 @@ pub(crate) struct Snapshot<'a> {
     pub(crate) live: &'a Live,
     /// Since the start of the process.
     pub(crate) totals: Totals,
+    pub(crate) exemplars: &'a Exemplars,
     /// Of the current step.
     pub(crate) observed: Observed,
     /// Of the rollout, or of the monitored promotion.

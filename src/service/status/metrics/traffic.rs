@@ -2,6 +2,7 @@
 
 use super::Snapshot;
 use super::TRACKS;
+use super::seconds;
 use crate::canary::Track;
 use crate::canary::observed::samples::Failure;
 use crate::model::OutputKind;
@@ -12,6 +13,7 @@ use crate::service::serving::totals::distribution::Distribution;
 use crate::service::serving::totals::distribution::LATENCY_SECONDS;
 use crate::service::serving::totals::distribution::PROBABILITY;
 use crate::service::serving::totals::distribution::SCORE;
+use crate::text::exposition::Exemplar;
 use crate::text::exposition::Exposition;
 use crate::text::exposition::Kind;
 
@@ -38,7 +40,14 @@ impl Snapshot<'_> {
         for track in TRACKS {
             let values = &self.total(track).latency;
             let counted = (LATENCY_SECONDS, values.counts());
-            latency.histogram(&[("track", track.name())], counted, Some(values.sum()));
+            let exemplars = self.exemplars.kept(track);
+            let exemplar = |place: usize| {
+                let kept = (*exemplars.get(place)?)?;
+                let (trace_id, value) = (kept.trace_id, kept.latency_seconds);
+                Some(Exemplar { trace_id, value, seconds: seconds(kept.at) })
+            };
+            let labels = [("track", track.name())];
+            latency.histogram_with(&labels, counted, Some(values.sum()), exemplar);
         }
         self.write_outputs(out);
         let help = "Requests of the canary that stable answered, by reason.";
