@@ -9,6 +9,8 @@ CARGO ?= cargo
 PYTHON ?= python3
 SERIN := target/release/serin
 REPLICATIONS ?= 2000
+# The tests are built with it, too. The lints are of the usual build, which must compile without it.
+WITH_TRACES := --features otlp
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
@@ -30,8 +32,7 @@ demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, fai
 	$(SERIN) demo
 
 test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then run them all
-	$(CARGO) test --locked
-	$(CARGO) test --locked --features otlp --test traces
+	$(CARGO) test --locked $(WITH_TRACES)
 	.venv/bin/python scripts/parity --serin target/debug/serin
 	.venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 	.venv/bin/python scripts/protocols --serin target/debug/serin
@@ -60,13 +61,13 @@ bench-models: build .venv/ready ## Time imported models beside their originals a
 	.venv/bin/python scripts/bench_models.py
 
 test-python: .venv/ready ## Check the Python package, and install its wheel into an empty environment
-	$(CARGO) build --locked --bin serin
+	$(CARGO) build --locked $(WITH_TRACES) --bin serin
 	.venv/bin/ruff check --quiet python
 	.venv/bin/ruff format --quiet --check python
 	.venv/bin/mypy
 	SERIN_BINARY=$(CURDIR)/target/debug/serin .venv/bin/python -m pytest --quiet
 	rm -rf target/wheel-of-tests
-	.venv/bin/maturin build --quiet --locked --profile dev --out target/wheel-of-tests
+	.venv/bin/maturin build --quiet --locked $(WITH_TRACES) --profile dev --out target/wheel-of-tests
 	scripts/try_wheel.sh target/wheel-of-tests/*.whl
 
 monitoring: build .venv/ready ## Let a real Prometheus scrape a promotion and a rollback, and check rules and dashboard
