@@ -110,8 +110,10 @@ pub(super) fn read(sent: Sent<'_>) -> Result<(Body<'_>, Vec<Tensor<'_>>), Proble
     let inputs = std::mem::take(&mut body.inputs);
     let mut tensors = Vec::with_capacity(inputs.len());
     for (place, input) in inputs.into_iter().enumerate() {
-        let name = quoted(&input.name.0);
-        let wrong = |what| Problem::field(format_args!("inputs[{place}], {name}: {what}"));
+        // Quoted only for an error: that takes longer than reading a small tensor.
+        let name = input.name.0.clone();
+        let wrong =
+            |what| Problem::field(format_args!("inputs[{place}], {}: {what}", quoted(&name)));
         check_shape(&input.shape).map_err(wrong)?;
         tensors.push(tensor(input, &mut raw).map_err(wrong)?);
     }
