@@ -95,9 +95,13 @@ impl Access {
         let known = [admin, of_metrics];
         let mut known = known.iter().flatten();
         let given = [in_body, bearer(headers)?];
-        match known.any(|expected| given.iter().flatten().any(|token| is(token, expected))) {
-            true => Ok(()),
-            false => self.check(headers),
+        if known.any(|expected| given.iter().flatten().any(|token| is(token, expected))) {
+            return Ok(());
+        }
+        match self {
+            // Without the token of `/admin`, that of metrics closes the verdict as it closes them.
+            Access::Open | Access::Closed if of_metrics.is_some() => Err(token_required()),
+            Access::Open | Access::Closed | Access::Token(_) => self.check(headers),
         }
     }
 }
@@ -105,11 +109,15 @@ impl Access {
 fn check_token(headers: &HeaderMap, expected: &blake3::Hash) -> Result<(), Problem> {
     match bearer(headers)? {
         Some(token) if is(token, expected) => Ok(()),
-        Some(_) | None => Err(Problem::new(
-            Kind::Unauthorized,
-            "this server requires a token; send Authorization: Bearer TOKEN",
-        )),
+        Some(_) | None => Err(token_required()),
     }
+}
+
+fn token_required() -> Problem {
+    Problem::new(
+        Kind::Unauthorized,
+        "this server requires a token; send Authorization: Bearer TOKEN",
+    )
 }
 
 /// Whether this is the token with this hash. Hashes compare in constant time, so it cannot be guessed byte by byte.

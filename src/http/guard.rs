@@ -79,8 +79,9 @@ static REFUSED: LogLimit = LogLimit::new();
 /// Logs that a request was refused.
 pub(super) fn log_refused(shared: &Shared, request: &HttpRequest, problem: &Problem) {
     if let Some(count) = REFUSED.due(shared.service.serving.clock.steady()) {
-        let (path, peer) = (request.path(), request.peer_addr());
-        tracing::warn!(count, path, ?peer, "refused: {problem}");
+        let peer = request.peer_addr().map(|peer| peer.to_string());
+        let (path, peer) = (request.path(), peer.as_deref());
+        tracing::warn!(count, path, peer, "refused: {problem}");
     }
 }
 

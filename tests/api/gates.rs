@@ -245,6 +245,30 @@ fn on_the_network_gates_are_closed_without_a_token() {
 }
 
 #[test]
+fn the_token_of_metrics_alone_closes_the_verdict_too() {
+    let app = Setup::new()
+        .given(|settings| settings.metrics_token = Some(secret("only-for-metrics-and-gates")))
+        .spawn();
+    let bearer = |token: &str| format!("authorization: Bearer {token}");
+    for (token, status) in [("none", 401), ("only-for-metrics-and-gates", 200)] {
+        let reply = raw::request(app.address, "GET /verdict", &[&bearer(token)], b"");
+        assert_eq!(reply.status, status, "{}", reply.text);
+        let answer = hook(&app, GATE, &json!({ "token": token })).unwrap_err();
+        assert_eq!(answer.contains("token"), status == 401, "{answer}");
+    }
+    assert_eq!(app.get("/verdict").status, 401);
+}
+
+#[test]
+fn an_unknown_version_keeps_no_gate_open_and_the_name_of_its_file_is_known() {
+    let app = deployed();
+    let gate = |version: &str| hook(&app, GATE, &json!({ "version": version, "hold": "yes" }));
+    assert!(gate("model_v2").is_ok() && gate("model_v2.bin").is_ok());
+    let refused = gate("model_v3").unwrap_err();
+    assert!(refused.contains("model_v3 is neither the canary nor stable"), "{refused}");
+}
+
+#[test]
 fn pages_of_other_sites_ask_no_gate() {
     let app = TestApp::spawn();
     let page = ["origin: http://evil.example", "content-type: application/json"];

@@ -5,7 +5,6 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::de::IgnoredAny;
 use utoipa::ToSchema;
 
 use super::verdict;
@@ -33,10 +32,18 @@ struct Hook<M> {
     metadata: M,
 }
 
-/// The token in the metadata of any hook.
-#[derive(Default, Deserialize)]
-struct Token {
-    token: Option<String>,
+/// The sender of a hook, whatever else is wrong with it.
+#[derive(Deserialize)]
+struct Sender {
+    #[serde(default)]
+    metadata: serde_json::Value,
+}
+
+impl Sender {
+    /// The token in the metadata.
+    fn token(&self) -> Option<&str> {
+        self.metadata.get("token")?.as_str()
+    }
 }
 
 /// The metadata of a gate.
@@ -45,8 +52,7 @@ struct Token {
 #[serde(deny_unknown_fields)]
 struct OfGate {
     #[serde(rename = "token")]
-    #[schema(value_type = Option<String>)]
-    _token: Option<IgnoredAny>,
+    _token: Option<String>,
     /// The version that is meant; without it, the running rollout's.
     version: Option<String>,
     /// What a gate says as long as there is no verdict.
@@ -69,8 +75,7 @@ enum OnHold {
 #[serde(deny_unknown_fields)]
 struct OfRollback {
     #[serde(rename = "token")]
-    #[schema(value_type = Option<String>)]
-    _token: Option<IgnoredAny>,
+    _token: Option<String>,
     version: Option<String>,
 }
 
@@ -78,6 +83,8 @@ struct OfRollback {
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = EventMetadata)]
 struct OfEvent {
+    #[serde(rename = "token")]
+    _token: Option<String>,
     #[serde(default, rename = "eventMessage")]
     message: String,
     #[serde(default, rename = "eventType")]
@@ -98,10 +105,11 @@ const EXAMPLE: &str = r#"{"name": "podinfo", "namespace": "test", "phase": "Prog
 pub async fn gate(call: Call) -> Answer {
     let hook: Hook<OfGate> = read(&call)?;
     let OfGate { version, hold, .. } = hook.metadata;
-    let GateVerdict { verdict, reason, .. } = verdict::given(&call, version).await?;
+    let GateVerdict { verdict, reason, is_known, .. } = verdict::given(&call, version).await?;
     let is_open = match verdict {
         Verdict::Promote => true,
-        Verdict::Hold => hold == OnHold::Yes,
+        // A misspelled version would keep the gate open for ever.
+        Verdict::Hold => hold == OnHold::Yes && is_known,
         Verdict::Rollback => false,
     };
     answer(is_open, verdict, &reason)
@@ -146,24 +154,27 @@ pub async fn event(call: Call) -> Answer {
     text("logged\n")
 }
 
-/// The hook in the body, if its sender may ask.
+/// The hook in the body, if its sender may ask. What is wrong with a hook is logged: Flagger takes any refusal of a
+/// rollback for "no", so that a misspelled one would never roll back and never say why.
 fn read<M: Default + DeserializeOwned>(call: &Call) -> Result<Hook<M>, Problem> {
+    let hook = sender(call).and_then(|()| body::parse(&call.body, EXAMPLE));
+    hook.inspect_err(|problem| log_refused(&call.shared, &call.request, problem))
+}
+
+/// Checks the sender of a hook.
+fn sender(call: &Call) -> Result<(), Problem> {
     let (settings, headers) = (&call.shared.settings, call.request.headers());
-    let token: Result<Hook<Token>, Problem> = body::parse(&call.body, EXAMPLE);
-    let token = token.ok().and_then(|hook| hook.metadata.token);
-    let allowed =
-        settings.access.check_gate(headers, token.as_deref(), settings.metrics_token.as_ref());
-    if let Err(problem) = allowed {
-        let in_metadata =
-            "this server requires a token; send it as `token` in the metadata of the hook";
-        let problem = match problem.kind() {
-            Kind::Unauthorized => Problem::new(Kind::Unauthorized, in_metadata),
-            _ => problem,
-        };
-        log_refused(&call.shared, &call.request, &problem);
-        return Err(problem);
-    }
-    body::parse(&call.body, EXAMPLE)
+    let sender: Sender = body::parse(&call.body, EXAMPLE)?;
+    let of_metrics = settings.metrics_token.as_ref();
+    settings.access.check_gate(headers, sender.token(), of_metrics).map_err(|problem| match problem
+        .kind()
+    {
+        Kind::Unauthorized => Problem::new(
+            Kind::Unauthorized,
+            "this server requires a token; send it as `token` in the metadata of the hook",
+        ),
+        _ => problem,
+    })
 }
 
 fn answer(is_yes: bool, verdict: Verdict, reason: &str) -> Answer {

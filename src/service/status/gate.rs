@@ -10,6 +10,7 @@ use super::report::Reported;
 use super::report::words::Times;
 use super::report::words::duration;
 use crate::canary::Verdict;
+use crate::canary::Version;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Outcome;
 
@@ -22,6 +23,9 @@ pub struct GateVerdict {
     pub reason: String,
     /// The version it is about; `null` without a rollout if none was named.
     pub version: Option<String>,
+    /// Whether serin knows the version that was named, or has a canary if none was.
+    #[serde(skip)]
+    pub is_known: bool,
 }
 
 impl GateVerdict {
@@ -34,10 +38,13 @@ impl GateVerdict {
             verdict,
             reason,
             version: Some(version.to_owned()),
+            is_known: true,
         };
+        // By its name, or by that of its file.
+        let is = |version: &Version, name: &str| version.name == name || version.file == name;
         let stable = &status.stable;
         match (&status.canary, named, &status.last_rollout) {
-            (Some(canary), _, _) if named.is_none_or(|name| name == canary.name) => {
+            (Some(canary), _, _) if named.is_none_or(|name| is(canary, name)) => {
                 let verdict = verdict(status);
                 let why = early(status, verdict).or_else(|| report.why.clone());
                 let reason = why.map_or_else(
@@ -46,16 +53,16 @@ impl GateVerdict {
                 );
                 of(verdict, reason, &canary.name)
             }
-            (_, Some(name), _) if name == stable.version.name => {
+            (_, Some(name), _) if is(&stable.version, name) => {
                 match status.post_promotion.as_ref().and_then(|promotion| promotion.harm.clone()) {
                     Some(harm) => of(Verdict::Rollback, harm, name),
                     None => {
                         let since = times.time(stable.since);
-                        of(Verdict::Promote, format!("{name} is stable since {since}."), name)
+                        of(Verdict::Promote, format!("{name} has been stable since {since}."), name)
                     }
                 }
             }
-            (_, Some(name), Some(last)) if name == last.canary.name => {
+            (_, Some(name), Some(last)) if is(&last.canary, name) => {
                 let (verdict, reason) = ended(last, &times);
                 of(verdict, reason, name)
             }
@@ -65,15 +72,16 @@ impl GateVerdict {
                     format!("the canary is {canary}")
                 });
                 let reason = format!(
-                    "{name} is neither the canary nor stable, and the last rollout was not its: {now}, and {} \
-                     is stable.",
+                    "{name} is neither the canary nor stable, and the last rollout was of another version: {now}, and {} \
+                     is stable. A version is named as its file, without the ending.",
                     stable.version.name
                 );
-                of(Verdict::Hold, reason, name)
+                GateVerdict { is_known: false, ..of(Verdict::Hold, reason, name) }
             }
             (_, None, _) => {
-                let reason = "There is no canary. Name the version that is meant to learn how its rollout ended.";
-                GateVerdict { verdict: Verdict::Hold, reason: reason.to_owned(), version: None }
+                let reason = "There is no canary. To learn how a rollout ended, name its version."
+                    .to_owned();
+                GateVerdict { verdict: Verdict::Hold, reason, version: None, is_known: false }
             }
         }
     }
@@ -102,7 +110,7 @@ pub fn verdict(status: &Status) -> Verdict {
         Some(_) => agreed(health),
     };
     match (verdict, status.state) {
-        (Verdict::Promote, RolloutState::Paused) => Verdict::Hold,
+        (Verdict::Promote, RolloutState::Paused | RolloutState::AwaitingApproval) => Verdict::Hold,
         (verdict, _) => verdict,
     }
 }
