@@ -23,9 +23,9 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{shown}`")
 }
 
-/// The text on one line: control characters are spaces.
+/// The text on one line: control characters, and those that change its direction, are spaces.
 pub fn one_line(text: &str) -> String {
-    text.chars().map(|one| if one.is_control() { ' ' } else { one }).collect()
+    text.chars().map(|one| if is_hidden(one) { ' ' } else { one }).collect()
 }
 
 /// A list as a sentence has it: `a`, `a and b`, `a, b and c`.
@@ -48,11 +48,13 @@ pub fn short_digest(digest: &str) -> &str {
 /// Whether a text stays on one line and shows what it contains: no control characters, no line
 /// separators, nothing that changes the writing direction.
 pub fn is_one_line(text: &str) -> bool {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
-    };
-    !text.chars().any(hidden)
+    !text.chars().any(is_hidden)
+}
+
+/// Whether a character ends a line, moves the cursor, or changes the direction of the text.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{061c}')
 }
 
 /// The names in backticks, separated by commas, at most thirty of them.

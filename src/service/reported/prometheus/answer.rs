@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::error::QueryError;
+use crate::text::lists::one_line;
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -108,9 +109,8 @@ fn not_an_answer(cause: serde_json::Error) -> QueryError {
 
 /// A text of the server that fits on a line.
 pub(super) fn said(text: &str) -> String {
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let mut shown: String = text.chars().take(MAX_SAID).map(plain).collect();
-    if shown.len() < text.len() {
+    let mut shown = one_line(&text.chars().take(MAX_SAID).collect::<String>());
+    if text.chars().nth(MAX_SAID).is_some() {
         shown.push('…');
     }
     shown
