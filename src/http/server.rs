@@ -65,6 +65,7 @@ pub async fn run(
         analyses: AnalysisQueue::default(),
         batches,
         scrapes: Semaphore::new(1),
+        documents: Semaphore::new(1),
     });
     let builder = actix_server::Server::build()
         .workers(workers)

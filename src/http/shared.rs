@@ -30,6 +30,8 @@ pub struct Shared {
     pub batches: BatchQueue,
     /// The turn of a scrape: a flood of them takes one core and one thread.
     pub scrapes: Semaphore,
+    /// The turn of an OpenAPI document, likewise.
+    pub documents: Semaphore,
 }
 
 /// How long a large prediction may wait for its turn.

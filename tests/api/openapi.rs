@@ -110,10 +110,10 @@ fn the_examples_are_answered_and_name_the_features_of_the_model() {
     assert_eq!(features[0]["required"], json!(names));
     let mut answered = Vec::new();
     for (route, operation) in operations(&document) {
-        let Some(example) = operation.pointer("/requestBody/content/application~1json/example")
-        else {
-            continue;
-        };
+        let example = operation.pointer("/requestBody/content/application~1json/example");
+        let is_prediction =
+            ["predict", "/infer", "/invocations"].iter().any(|it| route.ends_with(it));
+        let (Some(example), true) = (example, is_prediction) else { continue };
         let mut path = route.strip_prefix("POST ").unwrap().to_owned();
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
             if parameter["in"] == "path" {

@@ -37,18 +37,8 @@ pub(super) fn describe(document: &mut Value, shared: &Shared) {
         request.remove("additionalProperties");
     }
     schemas["RequestSegments"] = segments(shared);
-    let example = json!({ "features": named(schema) });
-    let rows = json!([named(schema)]);
-    let mut set = |path: &str, example: Value| {
-        let body = &mut document["paths"][path]["post"]["requestBody"];
-        body["content"]["application/json"]["example"] = example;
-    };
-    set("/predict", example);
-    set("/v1/models/{model}:predict", json!({ "instances": rows }));
-    set("/invocations", json!({ "dataframe_records": rows }));
-    let tensors: Vec<Value> = schema.features().iter().map(tensor).collect();
-    for path in ["/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"] {
-        set(path, json!({ "inputs": tensors }));
+    if schema.features().len() <= MAX_NAMED {
+        add_examples(document, schema);
     }
     let model = &shared.settings.model_name;
     let version = &live.stable.version.name;
@@ -64,6 +54,23 @@ pub(super) fn describe(document: &mut Value, shared: &Shared) {
             };
             parameter["example"] = json!(example);
         }
+    }
+}
+
+/// Adds examples of predictions.
+fn add_examples(document: &mut Value, schema: &Schema) {
+    let example = json!({ "features": named(schema) });
+    let rows = json!([named(schema)]);
+    let mut set = |path: &str, example: Value| {
+        let body = &mut document["paths"][path]["post"]["requestBody"];
+        body["content"]["application/json"]["example"] = example;
+    };
+    set("/predict", example);
+    set("/v1/models/{model}:predict", json!({ "instances": rows }));
+    set("/invocations", json!({ "dataframe_records": rows }));
+    let tensors: Vec<Value> = schema.features().iter().map(tensor).collect();
+    for path in ["/v2/models/{model}/infer", "/v2/models/{model}/versions/{version}/infer"] {
+        set(path, json!({ "inputs": tensors }));
     }
 }
 
@@ -86,8 +93,8 @@ fn row(schema: &Schema, refuses_unknown: bool, value: impl Fn(&Feature) -> Value
             {
                 "type": "array",
                 "prefixItems": in_order,
-                "items": false,
                 "minItems": names.len(),
+                "maxItems": names.len(),
             },
         ],
     })
@@ -111,13 +118,16 @@ fn value(feature: &Feature) -> Value {
 
 fn number(schema: &Schema) -> Value {
     let missing: Vec<&str> = schema.missing().texts_among_numbers().collect();
+    let mut forms = vec![
+        json!({ "type": ["number", "null"] }),
+        json!({ "type": "string", "pattern": r"^\s*$" }),
+    ];
+    if !missing.is_empty() {
+        forms.push(json!({ "type": "string", "enum": missing }));
+    }
     json!({
-        "description": "A number; `null`, a blank text or one of these if it is unknown",
-        "anyOf": [
-            { "type": ["number", "null"] },
-            { "type": "string", "pattern": r"^\s*$" },
-            { "type": "string", "enum": missing },
-        ],
+        "description": "A number; `null`, a blank text or a marker of missing values if it is unknown",
+        "anyOf": forms,
     })
 }
 

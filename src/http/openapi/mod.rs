@@ -2,10 +2,11 @@
 //!
 //! - [`requests`]: bodies that are read in one pass, and so have no type to derive a schema from.
 //! - `features`: the features of the model that is served, with an example that works.
-//! - `errors`: the problems of each route. `security`: which routes need the token.
+//! - `examples`: bodies to begin with. `errors`: the problems of each route. `security`: which routes need the token.
 //! - `tidy`: mends what derived schemas get wrong.
 
 mod errors;
+mod examples;
 mod features;
 mod operations;
 pub(super) mod requests;
@@ -25,6 +26,7 @@ pub(super) fn of_types(api: &OpenApi) -> Value {
     for (name, schema) in requests::schemas() {
         document["components"]["schemas"][name] = schema;
     }
+    examples::add(&mut document);
     errors::add(&mut document);
     tidy::drop_unused(&mut document);
     document

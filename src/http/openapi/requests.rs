@@ -122,7 +122,7 @@ bodies! {
     CsvRows = json!({ "type": "string", "minLength": 1 });
 
     /// The values of a tensor.
-    TensorData = json!({ "type": "array" });
+    TensorData = json!({ "type": "array", "items": {} });
 }
 
 /// The parts that bodies have in common. Those of features and segments depend on the server.

@@ -13,6 +13,7 @@ pub(super) fn tidy(document: &mut Value) {
     each_object(document, &mut |members| {
         rewrite_description(members);
         loosen(members);
+        equal_items(members);
         drop_foreign_default(members);
     });
     for (_, _, operation) in operations(document) {
@@ -72,6 +73,18 @@ fn loosen(members: &mut Map<String, Value>) {
         && members.contains_key("type")
     {
         members.remove("format");
+    }
+}
+
+/// A tuple of equal types is an array of them, which more generators of clients can read.
+fn equal_items(members: &mut Map<String, Value>) {
+    let Some(Value::Array(items)) = members.get("prefixItems") else { return };
+    let (Some(first), length) = (items.first().cloned(), items.len()) else { return };
+    if items.iter().all(|item| *item == first) {
+        members.remove("prefixItems");
+        members.insert("items".to_owned(), first);
+        members.insert("minItems".to_owned(), length.into());
+        members.insert("maxItems".to_owned(), length.into());
     }
 }
 

@@ -3,6 +3,7 @@
 mod explanation;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 use serde::Serializer;
@@ -31,9 +32,8 @@ use crate::model::OutputKind;
 use crate::model::schema::features::Optional;
 
 /// The body of the answer.
-#[derive(Serialize, ToSchema)]
-#[schema(as = Prediction)]
-pub(super) struct Answered<'a> {
+#[derive(Serialize)]
+struct Body<'a> {
     #[serde(flatten)]
     rows: Rows<'a>,
     model_used: &'static str,
@@ -51,12 +51,55 @@ pub(super) struct Answered<'a> {
     explained: Option<explanation::About<'a>>,
 }
 
-#[derive(Serialize, ToSchema)]
-#[schema(as = PredictedRows)]
+#[derive(Serialize)]
 #[serde(untagged)]
 enum Rows<'a> {
     One(Row<'a>),
     Many { predictions: Vec<Row<'a>> },
+}
+
+/// The body of the answer, as OpenAPI describes it: one object, because generators of clients cannot read a choice.
+#[derive(ToSchema)]
+#[schema(as = Prediction)]
+#[expect(dead_code, reason = "only describes the answer")]
+pub(super) struct Answered {
+    /// Of many rows.
+    #[schema(nullable = false)]
+    predictions: Option<Vec<Row<'static>>>,
+    /// Of one row and two classes: that of the positive class.
+    #[schema(nullable = false)]
+    probability: Option<f64>,
+    /// Of one row and classes: the answer.
+    #[schema(nullable = false)]
+    label: Option<Label<'static>>,
+    /// Of one row and many classes: by class.
+    #[schema(nullable = false)]
+    probabilities: Option<BTreeMap<String, f64>>,
+    /// Of one row and a regression.
+    #[schema(nullable = false)]
+    score: Option<f64>,
+    /// Of one row, if it was asked for.
+    #[schema(nullable = false)]
+    explanation: Option<explanation::OfRow<'static>>,
+    /// `stable` or `canary`: which answered.
+    model_used: String,
+    /// The version that answered.
+    model_version: String,
+    /// Time that the model took, without HTTP.
+    latency_ms: f64,
+    /// For feedback.
+    prediction_id: String,
+    /// Whether stable answered in the canary's place.
+    fallback: bool,
+    /// Present if a tester chose the track.
+    #[schema(nullable = false)]
+    r#override: Option<bool>,
+    /// The id of the request.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// How rows are explained, or why not.
+    #[schema(nullable = false)]
+    explained: Option<explanation::About<'static>>,
 }
 
 /// The answer to a row, by the kind of output: `probability` and `label` of two classes, `label` and `probabilities`
@@ -203,7 +246,7 @@ pub(super) fn answer_body(
             Rows::Many { predictions: rows.map(row).collect() }
         }
     };
-    written(&Answered {
+    written(&Body {
         rows,
         model_used: prediction.track.name(),
         model_version: &prediction.answered_by().version.name,

@@ -25,6 +25,8 @@ use super::verdict;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json;
+use crate::http::answer::with_json;
+use crate::http::answer::written;
 use crate::http::openapi as document;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
@@ -35,6 +37,7 @@ use crate::http::protocols::open_inference;
 use crate::http::protocols::open_inference::metadata;
 use crate::http::protocols::open_inference::repository;
 use crate::http::protocols::predict;
+use crate::service::Service;
 
 /// Every route, in the order of the list.
 #[derive(OpenApi)]
@@ -172,7 +175,10 @@ pub async fn index(_: Call) -> Answer {
     responses((status = 200, description = "OpenAPI 3.1", body = Object)),
 )]
 pub async fn openapi_json(call: Call) -> Answer {
-    json(&document::of_server(&DOCUMENT, &call.shared))
+    let _turn = call.shared.documents.acquire().await;
+    let shared = call.shared.clone();
+    let document = move |_: &Service| written(&document::of_server(&DOCUMENT, &shared));
+    Ok(with_json(call.ask(document).await?))
 }
 
 /// What pages may load: nothing from elsewhere. Swagger UI sets styles of its own, and its icons are data.

@@ -26,11 +26,11 @@ const MAX_QUERY: usize = 4096;
 /// The longest label value in bytes.
 const MAX_LABEL: usize = 128;
 
-/// A query in PromQL. Made by [`Query::new`], so that every field is in its range.
+/// A query in PromQL. Every field is in its range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
-    /// With [`PLACEHOLDER`] in place of the track.
+    /// With `$track` in place of the track.
     pub query: String,
     /// Time between two observations; at least the range of the query, so that they share no data.
     #[serde(with = "DurationWithin::<SECOND, HOUR>")]
