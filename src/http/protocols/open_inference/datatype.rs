@@ -87,10 +87,14 @@ impl Datatype {
             (_, Cell::Missing)
             | (Datatype::Bool, Cell::Bool(_))
             | (Datatype::Bytes, Cell::Text(_))
-            | (
-                Datatype::Fp16 | Datatype::Bf16 | Datatype::Fp32 | Datatype::Fp64,
-                Cell::Number(_),
-            ) => None,
+            | (Datatype::Fp64, Cell::Number(_)) => None,
+            (Datatype::Fp16 | Datatype::Bf16 | Datatype::Fp32, Cell::Number(number)) => {
+                let most = if self == Datatype::Fp16 { 65_504.0 } else { f64::from(f32::MAX) };
+                // In binary it is an infinity, which is refused with the place of its row.
+                let is_beyond = number.is_finite() && number.abs() > most;
+                is_beyond
+                    .then(|| format!("{number:e} is out of range; use {:e} to {most:e}", -most))
+            }
             (Datatype::Signed(_) | Datatype::Unsigned(_), Cell::Number(number)) => {
                 if number.fract() != 0.0 {
                     Some(format!("{number} is not an integer"))
@@ -257,9 +261,12 @@ mod tests {
         };
         assert!(!problem("INT64", MAX_INTEGER) && problem("INT64", -MAX_INTEGER - 1.0));
         assert!(problem("UINT64", u64::MAX as f64) && problem("UINT8", -1.0));
-        for (name, least, most) in
-            [("INT8", -128.0, 127.0), ("UINT8", 0.0, 255.0), ("INT32", -2147483648.0, 2147483647.0)]
-        {
+        for (name, least, most) in [
+            ("INT8", -128.0, 127.0),
+            ("UINT8", 0.0, 255.0),
+            ("INT32", -2147483648.0, 2147483647.0),
+            ("FP16", -65504.0, 65504.0),
+        ] {
             assert!(!problem(name, least) && !problem(name, most), "{name}");
             assert!(problem(name, least - 1.0) && problem(name, most + 1.0), "{name}");
         }
