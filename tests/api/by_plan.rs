@@ -100,6 +100,10 @@ fn without_pairs_and_labels_a_plan_asks_a_person_before_it_promotes() {
         assert!(start.elapsed() < Duration::from_secs(50), "{}", app.status());
         app.predict_times(50);
     }
+    // A person may still say no, so no gate opens yet.
+    let verdict = app.get("/verdict").done();
+    assert_eq!(verdict["verdict"], "hold", "{verdict}");
+    assert!(verdict["reason"].as_str().unwrap().contains("approval"), "{verdict}");
     let events_before = ["initialized", "canary_deployed", "advanced", "approval_awaited"];
     assert_eq!(events(&app), events_before);
     let caveat =

@@ -47,10 +47,13 @@ impl GateVerdict {
             (Some(canary), _, _) if named.is_none_or(|name| is(canary, name)) => {
                 let verdict = verdict(status);
                 let why = early(status, verdict).or_else(|| report.why.clone());
-                let reason = why.map_or_else(
-                    || report.headline.clone(),
-                    |why| format!("{}. {why}", report.headline),
-                );
+                // A person is asked, so what is next says what to do.
+                let is_asked = status.state == RolloutState::AwaitingApproval;
+                let next = is_asked.then(|| format!("It waits for approval. {}", report.next));
+                let sentences = [Some(report.headline.clone()), why, next].into_iter().flatten();
+                let sentences: Vec<String> =
+                    sentences.map(|it| it.trim_end_matches('.').to_owned()).collect();
+                let reason = sentences.join(". ") + ".";
                 of(verdict, reason, &canary.name)
             }
             (_, Some(name), _) if is(&stable.version, name) => {

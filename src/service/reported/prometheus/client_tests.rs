@@ -156,4 +156,16 @@ fn a_range_is_one_series_in_order_of_time() {
     let two = r#"[{"metric":{},"values":[]},{"metric":{"a":"b"},"values":[]}]"#;
     assert_eq!(ask(&success("matrix", two)).0, Err(QueryError::SeveralSeries(2)));
     assert_eq!(ask(&success("vector", "[]")).0, Err(QueryError::Kind("vector".to_owned())));
+    for moments in ["[180,\"1\"],[60,\"1\"]", "[60,\"1\"],[60,\"1\"]", "[0,\"1\"]", "[240,\"1\"]"] {
+        let body = format!(r#"[{{"metric":{{}},"values":[{moments}]}}]"#);
+        let found = ask(&success("matrix", &body)).0;
+        assert!(matches!(found, Err(QueryError::NotPrometheus(_))), "{moments}: {found:?}");
+    }
+}
+
+#[test]
+fn a_server_that_repeats_the_token_brings_it_into_no_message() {
+    let body = r#"{"status":"error","errorType":"bad_data","error":"asked with Bearer a-token"}"#;
+    let error = value("400 Bad Request", body).unwrap_err().to_string();
+    assert!(error.contains("Bearer ***") && !error.contains("a-token"), "{error}");
 }
