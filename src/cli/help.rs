@@ -134,14 +134,22 @@ mod tests {
     use super::*;
     use crate::cli::Cli;
 
-    /// The words of a shell line; quotes keep a text together.
+    /// The words of a shell line; quotes of either kind keep a text together.
     fn words(line: &str) -> Vec<String> {
-        let parts = line.split('"').enumerate();
-        let words = parts.flat_map(|(n, part)| match n % 2 {
-            0 => part.split_whitespace().map(str::to_owned).collect::<Vec<_>>(),
-            _ => vec![part.to_owned()],
-        });
-        words.collect()
+        let (mut words, mut word, mut quote) = (Vec::new(), None, None);
+        for one in line.chars() {
+            match quote {
+                Some(open) if one == open => quote = None,
+                None if one == '"' || one == '\'' => {
+                    quote = Some(one);
+                    word.get_or_insert_with(String::new);
+                }
+                None if one == ' ' => words.extend(word.take()),
+                Some(_) | None => word.get_or_insert_with(String::new).push(one),
+            }
+        }
+        words.extend(word);
+        words
     }
 
     #[test]
