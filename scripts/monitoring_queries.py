@@ -92,6 +92,10 @@ class Service:
             server.server_close()
 
 
+#: The time that is compared.
+ANALYZED_SECONDS = 50
+
+
 def metric(case: str) -> dict[str, Any]:
     return {
         "name": "request_seconds",
@@ -121,6 +125,8 @@ def judged_by_queries(check: Callable[[Any, str], None], prometheus: str, servic
             requests = totals["stable"]["requests"] + totals["canary"]["requests"]
             check(requests == 0, f"serin answered {requests} requests")
             print(f"monitoring: by query alone, the {case} canary was {ended.outcome}", flush=True)
+    # A comparison takes 30 values of each track, one a second, and the first seconds have none.
+    time.sleep(max(0.0, begin + ANALYZED_SECONDS - time.time()))
     binary = os.environ["SERIN_BINARY"]
     options = ["--lower-is-better", "--margin", "10%"]
     for case, (outcome, expected) in DECISIONS.items():
