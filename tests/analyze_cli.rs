@@ -255,6 +255,12 @@ fn a_file_of_metrics_compares_columns() {
     }
 }
 
+/// The first moment that a request asks for, in seconds since 1970.
+fn start_of(head: &str) -> f64 {
+    let start = head.split_once("&start=").unwrap().1;
+    start.split(['&', ' ']).next().unwrap().parse().unwrap()
+}
+
 /// A Prometheus that has sixty values of each track, the canary's of 0.85 to 0.95 and stable's of 0.80 to 0.90, and of each
 /// one more that is not a number; its address.
 fn prometheus() -> String {
@@ -272,12 +278,16 @@ fn prometheus() -> String {
                 false => String::new(),
                 true => {
                     let values = lines(if is_canary { 0.85 } else { 0.80 });
-                    let nan = if is_canary { "[61,\"NaN\"]" } else { "[62,\"+Inf\"],[61,\"1\"]" };
-                    let values = values.lines().enumerate();
-                    let values = values.fold(nan.to_owned(), |text, (at, value)| {
-                        format!("[{at},\"{value}\"],{text}")
-                    });
-                    format!("{{\"metric\":{{}},\"values\":[{values}]}}")
+                    // The last two of 62 moments have no pair of numbers.
+                    let last = if is_canary { &["NaN"][..] } else { &["1", "+Inf"] };
+                    let values = values.lines().chain(last.iter().copied()).enumerate();
+                    let values: Vec<String> = values
+                        .map(|(at, value)| {
+                            let at = start_of(&head) + 60.0 * at as f64;
+                            format!("[{at},\"{value}\"]")
+                        })
+                        .collect();
+                    format!("{{\"metric\":{{}},\"values\":[{}]}}", values.join(","))
                 }
             };
             let body = format!(
@@ -296,12 +306,12 @@ fn a_query_over_time_is_compared_like_two_files() {
     let (folder, url) = (folder(), prometheus());
     let query = ["--prometheus", &url, "--query", "score{v=\"$track\"}", "--step", "1m"];
     let asked = |more: &[&str]| serin(folder.path(), &[&query[..], more].concat(), "");
-    let tracks = ["--baseline", "a", "--canary", "b", "--json"];
+    let tracks = ["--baseline", "a", "--canary", "b", "--for", "62m", "--json"];
     let ended = asked(&tracks);
     assert_eq!(ended.code, 0, "{}", ended.stderr);
     let mut answer: Value = serde_json::from_str(&ended.stdout).unwrap();
     let moments = answer.as_object_mut().unwrap().remove("prometheus").unwrap();
-    assert_eq!((&moments["moments"], &moments["step_seconds"]), (&60.into(), &60.0.into()));
+    assert_eq!((&moments["moments"], &moments["step_seconds"]), (&62.into(), &60.0.into()));
     let files = serin(folder.path(), &["low.txt", "high.txt", "--json"], "");
     assert_eq!(answer, serde_json::from_str::<Value>(&files.stdout).unwrap());
     let worse = asked(&["--baseline", "b", "--canary", "a", "--for", "62m"]);
