@@ -140,7 +140,10 @@ fn taken<'a>(bytes: &mut &'a [u8], count: usize) -> &'a [u8] {
 
 /// A collector: keeps the bodies of `POST /v1/traces`.
 #[derive(Clone, Default)]
-struct Collector(Arc<Mutex<Vec<(Vec<String>, Vec<u8>)>>>);
+struct Collector(Arc<Mutex<Vec<Export>>>);
+
+/// The lines of a request's head, and its body.
+type Export = (Vec<String>, Vec<u8>);
 
 impl Collector {
     fn listening() -> (Collector, SocketAddr) {
