@@ -132,24 +132,24 @@ impl PredictionId {
             Attribution::Reported => REPORTED,
             Attribution::Excluded => EXCLUDED,
         };
-        let parts: [&[u8]; 6] = [
-            &[self.predicted.version(), flags],
-            &self.weight.basis_points().to_le_bytes(),
-            &self.step.to_le_bytes(),
-            &self.rollout.to_le_bytes()[..6],
-            &self.second.to_le_bytes()[..6],
-            &self.number.to_le_bytes(),
-        ];
-        let mut bytes: SmallVec<[u8; 64]> = parts.into_iter().flatten().copied().collect();
+        let mut bytes: SmallVec<[u8; 64]> = SmallVec::new();
+        bytes.extend_from_slice(&[self.predicted.version(), flags]);
+        bytes.extend_from_slice(&self.weight.basis_points().to_le_bytes());
+        bytes.extend_from_slice(&self.step.to_le_bytes());
+        bytes.extend_from_slice(&self.rollout.to_le_bytes()[..6]);
+        bytes.extend_from_slice(&self.second.to_le_bytes()[..6]);
+        bytes.extend_from_slice(&self.number.to_le_bytes());
         match &self.predicted {
-            Predicted::Probability(probability) => bytes.extend(probability.to_le_bytes()),
-            Predicted::Score(score) => bytes.extend(score.to_le_bytes()),
+            Predicted::Probability(probability) => {
+                bytes.extend_from_slice(&probability.to_le_bytes());
+            }
+            Predicted::Score(score) => bytes.extend_from_slice(&score.to_le_bytes()),
             Predicted::Classes(classes) => {
                 classes.iter().for_each(|one| bytes.extend(packed(*one).to_le_bytes()));
             }
         }
         let code = key.code(&bytes);
-        bytes.extend(code);
+        bytes.extend_from_slice(&code);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
