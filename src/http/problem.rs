@@ -3,6 +3,8 @@
 //! Every error is an `application/problem+json` (RFC 9457) with one extra member: `code`, a stable word for
 //! programs. Under the paths of other protocols it has the form that their clients read.
 
+pub(super) mod form;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::fmt::Display;
@@ -15,6 +17,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
+use self::form::Form;
 use crate::canary::Refusal;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::service::CommandError;
@@ -259,47 +262,6 @@ impl Problem {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
         }
         response.content_type(content_type).body(body.unwrap_or_default() + "\n")
-    }
-}
-
-/// The form of an error body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    /// RFC 9457, serin's own.
-    ProblemJson,
-    /// `error`, of Open Inference Protocol v2 and KServe v1.
-    Error,
-    /// `error_code` and `message`, of MLflow.
-    Mlflow,
-    /// The detail alone, for Flagger, which prints the body as it is.
-    Line,
-}
-
-impl Form {
-    /// The form that clients of this path read.
-    pub(super) fn of(path: &str) -> Form {
-        let is_below = |root: &str| {
-            path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        if is_below("/v1") || is_below("/v2") {
-            Form::Error
-        } else if ["/invocations", "/ping", "/version", "/health"].contains(&path) {
-            Form::Mlflow
-        } else if is_below("/hooks/flagger") {
-            Form::Line
-        } else {
-            Form::ProblemJson
-        }
-    }
-
-    /// The media type, and the name of the schema; a line has none.
-    pub(super) fn schema(self) -> (&'static str, Option<&'static str>) {
-        match self {
-            Form::ProblemJson => ("application/problem+json", Some("Problem")),
-            Form::Error => ("application/json", Some("Error")),
-            Form::Mlflow => ("application/json", Some("MlflowError")),
-            Form::Line => ("text/plain", None),
-        }
     }
 }
 

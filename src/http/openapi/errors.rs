@@ -6,8 +6,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::operations::operations;
-use crate::http::problem::Form;
 use crate::http::problem::Kind;
+use crate::http::problem::form::Form;
 
 /// Adds the errors of every route.
 pub(super) fn add(document: &mut Value) {
