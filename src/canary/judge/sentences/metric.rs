@@ -62,7 +62,9 @@ pub fn named(metric: &Metric, evidence: &MetricEvidence) -> String {
 pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     let name = named(metric, evidence);
     let (evidence, Margins { harmful, .. }) = &shown(metric, evidence);
-    let Some(effect) = evidence.effect else { return name };
+    let Some(effect) = evidence.effect else {
+        return format!("{name}: {}", observed(metric, evidence));
+    };
     if let (true, Some(basis)) = (effect.abs() <= *harmful, beyond_the_mean(evidence)) {
         return format!("{name}: {basis}");
     }
