@@ -1,5 +1,7 @@
 //! Handlers: what they are called with, and the JSON that they answer.
 
+pub mod object;
+
 use std::future::Future;
 
 use actix_web::HttpRequest;
@@ -172,6 +174,8 @@ pub fn text(body: impl MessageBody + 'static) -> Answer {
     Ok(HttpResponse::Ok().content_type("text/plain; charset=utf-8").body(body))
 }
 
+const JSON: header::HeaderValue = header::HeaderValue::from_static("application/json");
+
 /// A response with this JSON.
 pub(super) fn with_json(body: Vec<u8>) -> HttpResponse {
     with_body(&mut HttpResponse::Ok(), body)
@@ -193,13 +197,11 @@ pub(super) fn with_binary(body: Vec<u8>, json_bytes: usize) -> HttpResponse {
 /// When the answer cannot be written as JSON.
 pub(super) fn written<T: Serialize>(answer: &T) -> Result<Vec<u8>, Problem> {
     let mut body = Vec::with_capacity(256);
-    serde_json::to_writer(&mut body, answer).map_err(|cause| {
-        Problem::new(Kind::Internal, format_args!("the answer could not be written: {cause}"))
-    })?;
+    object::append(&mut body, answer)?;
     body.push(b'\n');
     Ok(body)
 }
 
 fn with_body(response: &mut HttpResponseBuilder, body: Vec<u8>) -> HttpResponse {
-    response.insert_header(header::ContentType::json()).body(body)
+    response.insert_header((header::CONTENT_TYPE, JSON)).body(body)
 }

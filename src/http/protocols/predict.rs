@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
-use crate::http::answer::written;
+use crate::http::answer::object::Object;
+use crate::http::answer::object::array;
 use crate::http::openapi::requests::PredictRequest;
 use crate::http::predicting;
 use crate::http::predicting::Asked;
@@ -31,33 +32,6 @@ use crate::model::Output;
 use crate::model::OutputKind;
 use crate::model::schema::features::Optional;
 
-/// The body of the answer.
-#[derive(Serialize)]
-struct Body<'a> {
-    #[serde(flatten)]
-    rows: Rows<'a>,
-    model_used: &'static str,
-    model_version: &'a str,
-    latency_ms: f64,
-    prediction_id: &'a str,
-    fallback: bool,
-    /// Present if a tester chose the track.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    r#override: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    /// Present if the client asked for explanations.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explained: Option<explanation::About<'a>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Rows<'a> {
-    One(Row<'a>),
-    Many { predictions: Vec<Row<'a>> },
-}
-
 /// The body of the answer, as OpenAPI describes it: one object, because generators of clients cannot read a choice.
 #[derive(ToSchema)]
 #[schema(as = Prediction)]
@@ -65,7 +39,7 @@ enum Rows<'a> {
 pub(super) struct Answered {
     /// Of many rows.
     #[schema(nullable = false)]
-    predictions: Option<Vec<Row<'static>>>,
+    predictions: Option<Vec<Row>>,
     /// Of one row and two classes: that of the positive class.
     #[schema(nullable = false)]
     probability: Option<f64>,
@@ -104,23 +78,23 @@ pub(super) struct Answered {
 
 /// The answer to a row, by the kind of output: `probability` and `label` of two classes, `label` and `probabilities`
 /// of many, or a `score`.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = PredictedRow)]
-struct Row<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
+#[expect(dead_code, reason = "only describes the answer")]
+struct Row {
+    #[schema(nullable = false)]
     probability: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<Label<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = BTreeMap<String, f64>)]
-    probabilities: Option<ByClass<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    label: Option<Label<'static>>,
+    #[schema(nullable = false)]
+    probabilities: Option<BTreeMap<String, f64>>,
+    #[schema(nullable = false)]
     score: Option<f64>,
     /// One per row; a single row's id is in the answer itself.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     prediction_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<explanation::OfRow<'a>>,
+    #[schema(nullable = false)]
+    explanation: Option<explanation::OfRow<'static>>,
 }
 
 /// A probability for each class, by its name.
@@ -135,24 +109,30 @@ impl Serialize for ByClass<'_> {
     }
 }
 
-impl<'a> Row<'a> {
-    fn new(
-        kind: &'a OutputKind,
-        output: &'a Output,
-        prediction_id: Option<String>,
-        explanation: Option<explanation::OfRow<'a>>,
-    ) -> Self {
-        let first = Some(output.score());
-        let (probability, probabilities, score) = match kind {
-            OutputKind::Probability { .. } => (first, None, None),
-            OutputKind::Probabilities { classes } => {
-                (None, Some(ByClass { classes, numbers: output.numbers() }), None)
-            }
-            OutputKind::Score => (None, None, first),
-        };
-        let label = kind.label(output);
-        Row { probability, label, probabilities, score, prediction_id, explanation }
+/// Appends the members of a row: an object of its own, or the first of an answer to one row.
+fn row(
+    to: &mut Object<'_>,
+    kind: &OutputKind,
+    output: &Output,
+    prediction_id: Option<&str>,
+    explanation: Option<explanation::OfRow<'_>>,
+) -> Result<(), Problem> {
+    let label = kind.label(output);
+    match kind {
+        OutputKind::Probability { .. } => {
+            to.member("probability", &output.score())?;
+            to.optional("label", label)?;
+        }
+        OutputKind::Probabilities { classes } => {
+            to.optional("label", label)?;
+            to.member("probabilities", &ByClass { classes, numbers: output.numbers() })?;
+        }
+        OutputKind::Score => to.member("score", &output.score())?,
     }
+    if let Some(prediction_id) = prediction_id {
+        to.plain("prediction_id", prediction_id);
+    }
+    to.optional("explanation", explanation)
 }
 
 const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
@@ -237,25 +217,31 @@ pub(super) fn answer_body(
         Some(explanation::OfRow::of(explanation, model))
     };
     let ids = done.row_ids(shared);
-    let rows = match (is_single, prediction.outputs.as_slice()) {
-        (true, [output]) => Rows::One(Row::new(kind, output, None, explanation(0))),
+    let mut bytes = Vec::with_capacity(256);
+    let mut answer = Object::begin(&mut bytes);
+    match (is_single, prediction.outputs.as_slice()) {
+        (true, [output]) => row(&mut answer, kind, output, None, explanation(0))?,
         (_, outputs) => {
             let rows = outputs.iter().enumerate();
-            let row =
-                |(number, output)| Row::new(kind, output, ids.of_row(number), explanation(number));
-            Rows::Many { predictions: rows.map(row).collect() }
+            array(answer.value_of("predictions"), rows, |bytes, (number, output)| {
+                let mut object = Object::begin(bytes);
+                let id = ids.of_row(number);
+                row(&mut object, kind, output, id.as_deref(), explanation(number))?;
+                object.end();
+                Ok(())
+            })?;
         }
-    };
-    written(&Body {
-        rows,
-        model_used: prediction.track.name(),
-        model_version: &prediction.answered_by().version.name,
-        // To the nanosecond, the resolution of the clock.
-        latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
-        prediction_id: ids.first(),
-        fallback: prediction.fallback,
-        r#override: *is_override,
-        id: id.as_deref(),
-        explained: explained.as_ref().map(explanation::About::of),
-    })
+    }
+    answer.plain("model_used", prediction.track.name());
+    answer.member("model_version", &*prediction.answered_by().version.name)?;
+    // To the nanosecond, the resolution of the clock.
+    answer.member("latency_ms", &(prediction.latency.as_nanos() as f64 / 1e6))?;
+    answer.plain("prediction_id", ids.first());
+    answer.member("fallback", &prediction.fallback)?;
+    answer.optional("override", is_override.then_some(true))?;
+    answer.optional("id", id.as_deref())?;
+    answer.optional("explained", explained.as_ref().map(explanation::About::of))?;
+    answer.end();
+    bytes.push(b'\n');
+    Ok(bytes)
 }

@@ -76,9 +76,10 @@ pub async fn read(
 ) -> Result<(Bytes, Option<Reserved>), Problem> {
     let headers = request.headers();
     let limit = shared.settings.body_limit;
-    let most = declared_length(request).unwrap_or(limit);
+    let declared = declared_length(request);
+    let most = declared.unwrap_or(limit);
     let mut arrived = Arrived { most, bytes: Vec::new(), room: None };
-    whole(request, payload, shared, limit, |chunk| arrived.add(&chunk, &shared.bodies)).await?;
+    whole(declared, payload, shared, limit, |chunk| arrived.add(&chunk, &shared.bodies)).await?;
     let compressed =
         |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).find(compressed) {
@@ -113,7 +114,7 @@ const DISCARDED: usize = 64 << 10;
 /// closed after the answer, or the next request would be looked for in the rest of the body.
 pub async fn discard(request: &HttpRequest, payload: Payload, shared: &Shared) -> bool {
     // The answer says what is wrong with the request, not with its body.
-    whole(request, payload, shared, DISCARDED, |_| Ok(())).await.is_ok()
+    whole(declared_length(request), payload, shared, DISCARDED, |_| Ok(())).await.is_ok()
 }
 
 /// The part of a body that has arrived, and the room it takes.
@@ -145,7 +146,7 @@ fn declared_length(request: &HttpRequest) -> Option<usize> {
 
 /// Reads a body of at most `limit` bytes to its end, and hands over each part of it as it arrives.
 async fn whole(
-    request: &HttpRequest,
+    declared: Option<usize>,
     payload: Payload,
     shared: &Shared,
     limit: usize,
@@ -161,7 +162,7 @@ async fn whole(
             ),
         )
     };
-    if declared_length(request).is_some_and(|length| length > limit) {
+    if declared.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
     let reading = async {

@@ -24,7 +24,7 @@ struct Models {
 }
 
 const DEFAULT_PAGE: usize = 100;
-const MAX_PAGE: usize = 1000;
+const MAX_PAGE: u64 = 1000;
 
 /// How the canary is doing.
 ///
@@ -109,13 +109,13 @@ fn page(query: &str) -> Result<(usize, Option<u64>), Problem> {
         }
         // A number beyond all revisions is after all of them.
         let number = value.parse().unwrap_or(u64::MAX);
+        if name == "limit" && number > MAX_PAGE {
+            return Err(invalid(format!("limit: {value} is out of range; use 0 to {MAX_PAGE}")));
+        }
         if place.replace(number).is_some() {
             return Err(invalid(format!("{name}: sent twice; send it once")));
         }
     }
-    let limit = limit.map_or(DEFAULT_PAGE, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    if limit > MAX_PAGE {
-        return Err(invalid(format!("limit: {limit} is out of range; use 0 to {MAX_PAGE}")));
-    }
-    Ok((limit, after))
+    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
+    Ok((limit.unwrap_or(DEFAULT_PAGE), after))
 }

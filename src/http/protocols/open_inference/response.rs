@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::request::OutputParameters;
 use super::request::WantedOutput;
-use crate::http::answer::written;
+use crate::http::answer::object::Object;
+use crate::http::answer::object::append;
+use crate::http::answer::object::array;
 use crate::http::predicting::Done;
 use crate::http::predicting::RowIds;
 use crate::http::predicting::Written;
@@ -116,41 +117,44 @@ impl<'a> Wanted<'a> {
     }
 }
 
-#[derive(Serialize, ToSchema)]
+/// The outputs, and which version they are from.
+#[derive(ToSchema)]
 #[schema(as = InferResponse)]
-pub(super) struct Answered<'a> {
-    model_name: &'a str,
-    model_version: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a str>,
-    parameters: Parameters<'a>,
-    outputs: Vec<Tensor<'a>>,
+#[expect(dead_code, reason = "only describes the answer")]
+pub(super) struct Answered {
+    model_name: String,
+    model_version: String,
+    #[schema(nullable = false)]
+    id: Option<String>,
+    parameters: Parameters,
+    outputs: Vec<Tensor>,
 }
 
 /// What `/predict` says besides its rows.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = InferResponseParameters)]
-struct Parameters<'a> {
-    track: &'static str,
-    prediction_id: &'a str,
+#[expect(dead_code, reason = "only describes the answer")]
+struct Parameters {
+    track: String,
+    prediction_id: String,
     fallback: bool,
     latency_ms: f64,
     /// Present if the request named a version, or a tester a track.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    r#override: bool,
+    #[schema(nullable = false)]
+    r#override: Option<bool>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
 #[schema(as = ResponseOutput)]
-struct Tensor<'a> {
-    name: &'static str,
-    datatype: &'static str,
+#[expect(dead_code, reason = "only describes the answer")]
+struct Tensor {
+    name: String,
+    datatype: String,
     shape: Vec<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>)]
+    #[schema(value_type = Option<Object>, nullable = false)]
     parameters: Option<serde_json::Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<Values<'a>>,
+    #[schema(nullable = false)]
+    data: Option<Values<'static>>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -189,40 +193,41 @@ pub(super) fn write(
     let loaded = prediction.answered_by();
     let kind = loaded.inference.model().output();
     let ids = done.row_ids(shared);
-    let mut raw = Vec::new();
-    let outputs = wanted.of(kind)?.into_iter().map(|(output, is_binary)| {
+    let (mut bytes, mut raw) = (Vec::with_capacity(512), Vec::new());
+    let mut answer = Object::begin(&mut bytes);
+    answer.member("model_name", &*shared.settings.model_name)?;
+    answer.member("model_version", &*loaded.version.name)?;
+    answer.optional("id", id)?;
+    let mut parameters = Object::begin(answer.value_of("parameters"));
+    parameters.plain("track", prediction.track.name());
+    parameters.plain("prediction_id", ids.first());
+    parameters.member("fallback", &prediction.fallback)?;
+    parameters.member("latency_ms", &(prediction.latency.as_nanos() as f64 / 1e6))?;
+    parameters.optional("override", done.is_override.then_some(true))?;
+    parameters.end();
+    array(answer.value_of("outputs"), wanted.of(kind)?, |bytes, (output, is_binary)| {
         let values = values(output, kind, done, &ids);
+        let mut tensor = Object::begin(bytes);
+        tensor.plain("name", output.name());
+        tensor.plain("datatype", output.datatype(kind));
         let shape = [Some(prediction.outputs.len()), output.width(kind)];
-        let mut tensor = Tensor {
-            name: output.name(),
-            datatype: output.datatype(kind),
-            shape: shape.into_iter().flatten().collect(),
-            parameters: None,
-            data: None,
-        };
+        array(tensor.value_of("shape"), shape.into_iter().flatten(), |bytes, length| {
+            append(bytes, &length)
+        })?;
         if is_binary {
             let start = raw.len();
             values.append_to(&mut raw);
-            tensor.parameters = Some(json!({ "binary_data_size": raw.len() - start }));
+            let mut parameters = Object::begin(tensor.value_of("parameters"));
+            parameters.member("binary_data_size", &(raw.len() - start))?;
+            parameters.end();
         } else {
-            tensor.data = Some(values);
+            tensor.member("data", &values)?;
         }
-        tensor
-    });
-    let answered = Answered {
-        outputs: outputs.collect(),
-        model_name: &shared.settings.model_name,
-        model_version: &loaded.version.name,
-        id,
-        parameters: Parameters {
-            track: prediction.track.name(),
-            prediction_id: ids.first(),
-            fallback: prediction.fallback,
-            latency_ms: prediction.latency.as_nanos() as f64 / 1e6,
-            r#override: done.is_override,
-        },
-    };
-    let mut bytes = written(&answered)?;
+        tensor.end();
+        Ok(())
+    })?;
+    answer.end();
+    bytes.push(b'\n');
     let json_bytes = (!raw.is_empty()).then_some(bytes.len());
     bytes.extend(raw);
     Ok(Written { bytes, json_bytes })
