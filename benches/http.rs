@@ -143,7 +143,7 @@ fn kinds() -> Fallible<()> {
     Ok(())
 }
 
-/// Whether requests of Open Inference v2 in JSON keep their limit beside a bare handler that parses the same body.
+/// Whether Open Inference v2 in JSON keeps its limit, compared with a bare handler that parses the same body.
 fn open_inference() -> Fallible<bool> {
     let folder = tempfile::tempdir()?;
     let ours = start_serin(folder.path(), "a", A_TENTH)?;

@@ -23,9 +23,7 @@ use query::Query;
 pub use super::source::Role;
 pub use super::source::Source;
 
-/// One metric of a policy. Made by [`JudgePolicy::new`], so every field is in its range.
-///
-/// [`JudgePolicy::new`]: super::judge_policy::JudgePolicy::new
+/// One metric of a policy. Every field is in its range.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Metric {

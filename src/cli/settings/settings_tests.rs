@@ -180,7 +180,7 @@ fn a_named_file_that_is_missing_is_an_error() {
 fn a_query_needs_a_prometheus_that_can_be_asked() {
     let metric = "[[metrics]]\nname = \"a\"\nharm = \"lower\"\nsource = \"prometheus\"\nquery = \"up_$track\"\n";
     for (text, said) in [
-        (metric.to_owned(), "metrics.a.query: there is no Prometheus to ask; set its url"),
+        (metric.to_owned(), "metrics.a.query: no Prometheus is configured; set its url"),
         (format!("{metric}[prometheus]\nurl = \"here\""), "prometheus.url: "),
     ] {
         let found = layers(&[], &text).mistakes();

@@ -19,6 +19,7 @@ pub(super) fn describe(document: &mut Value, shared: &Shared) {
     let live = shared.service.serving.live.load();
     let schema = live.stable.inference.model().schema();
     let refuses_unknown = matches!(shared.settings.unknown_fields, UnknownFields::Refuse);
+    let is_named = schema.features().len() <= MAX_NAMED;
     let schemas = &mut document["components"]["schemas"];
     schemas["Number"] = number(schema);
     if schema.features().iter().any(|feature| !feature.kind.is_numeric()) {
@@ -27,7 +28,7 @@ pub(super) fn describe(document: &mut Value, shared: &Shared) {
             "description": "A category; `null` if it is unknown",
         });
     }
-    if schema.features().len() <= MAX_NAMED {
+    if is_named {
         schemas["Features"] = row(schema, refuses_unknown, value);
         let or_boolean =
             |feature: &Feature| json!({ "anyOf": [value(feature), { "type": "boolean" }] });
@@ -37,7 +38,7 @@ pub(super) fn describe(document: &mut Value, shared: &Shared) {
         request.remove("additionalProperties");
     }
     schemas["RequestSegments"] = segments(shared);
-    if schema.features().len() <= MAX_NAMED {
+    if is_named {
         add_examples(document, schema);
     }
     let model = &shared.settings.model_name;

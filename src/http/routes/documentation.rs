@@ -185,7 +185,7 @@ pub async fn openapi_json(call: Call) -> Answer {
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// `GET /docs`: leads to the page, whose files are beside it.
+/// `GET /docs`: redirects to `/docs/`, so that the relative addresses of the page work.
 pub async fn docs(_: Call) -> Answer {
     Ok(HttpResponse::PermanentRedirect().insert_header((header::LOCATION, "docs/")).finish())
 }

@@ -55,12 +55,12 @@ struct OfGate {
     _token: Option<String>,
     /// The version that is meant; without it, the running rollout's.
     version: Option<String>,
-    /// What a gate says as long as there is no verdict.
+    /// What a gate answers until there is a verdict.
     #[serde(default)]
     hold: OnHold,
 }
 
-/// What a gate says as long as there is no verdict.
+/// What a gate answers until there is a verdict.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 enum OnHold {
@@ -79,7 +79,7 @@ struct OfRollback {
     version: Option<String>,
 }
 
-/// The metadata of an event; that of its hook is beside it.
+/// The metadata of an event. Flagger adds that of the hook to it.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = EventMetadata)]
 struct OfEvent {

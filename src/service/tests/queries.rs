@@ -19,7 +19,7 @@ use crate::service::reported::prometheus::status::QueryStatus;
 /// The series of a track at a moment in seconds since 1970.
 type Answers = Box<dyn FnMut(&str, i64) -> Vec<f64> + Send>;
 
-/// A Prometheus that answers as it is told. Queries end with the name of the track.
+/// A Prometheus with scripted answers. Queries end with the name of the track.
 struct Prometheus {
     url: String,
     answers: Arc<Mutex<Answers>>,
@@ -91,7 +91,7 @@ fn deploy_by_plan(service: &Service, judge: &str) {
     service.deploy(Deployment { model_path, plan, judge, ..Deployment::default() }, None).unwrap();
 }
 
-/// Lets so many seconds pass, as the threads of a server would.
+/// Lets this many seconds pass, doing what the threads of a server would do.
 fn pass(bench: &Bench, service: &Service, observer: &mut Observer, seconds: u32) {
     for second in 0..seconds {
         bench.clock.advance(Duration::from_secs(1));
@@ -107,7 +107,7 @@ fn query(service: &Service) -> QueryStatus {
     service.status().queries.pop().unwrap()
 }
 
-/// A value around 100 that both tracks share in part, the canary's so many times as large.
+/// Values around 100 that both tracks share in part, with the canary's multiplied by a factor.
 fn values(canary: f64) -> impl FnMut(&str, i64) -> Vec<f64> + Send {
     move |track, seconds| {
         let own = if track == "canary" { 37 } else { 11 };
@@ -251,7 +251,7 @@ fn a_query_without_a_prometheus_and_one_that_is_wrong_are_refused() {
     };
     let error = refused(&service, METRIC);
     assert!(
-        error.contains("metrics.cost.query: there is no Prometheus to ask; set its url"),
+        error.contains("metrics.cost.query: no Prometheus is configured; set its url"),
         "{error}"
     );
     let prometheus = Prometheus::new(values(1.0));

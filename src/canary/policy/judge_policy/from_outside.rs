@@ -44,7 +44,7 @@ impl JudgePolicy {
     pub fn check_queries(&self, has_prometheus: bool) -> Result<(), FieldError> {
         let mut queried = self.metrics.iter().filter(|metric| metric.query.is_some());
         queried.next().filter(|_| !has_prometheus).map_or(Ok(()), |metric| {
-            let message = "there is no Prometheus to ask; set its url under [prometheus] in serin.toml, for example \
+            let message = "no Prometheus is configured; set its url under [prometheus] in serin.toml, for example \
                            \"http://127.0.0.1:9090\"";
             Err(FieldError::new(format!("metrics.{}.query", metric.name), message))
         })

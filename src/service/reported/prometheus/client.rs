@@ -120,7 +120,7 @@ impl Client {
         if status.is_success() {
             return body;
         }
-        // A query that cannot be evaluated is a 400, 422 or 503 with the usual body.
+        // Prometheus refuses a query with 400, 422 or 503 and the usual body.
         match body.as_deref().map(answer::instant) {
             Ok(Err(refused @ QueryError::Refused(_))) => Err(refused),
             _ => Err(QueryError::Status(said(&status.to_string()))),

@@ -65,7 +65,7 @@ impl Observer {
         for (metric, query) in queries {
             let now = self.clock.wall();
             let passed = moments(begin, now, query.interval);
-            // The moment under way belongs to whoever asked before a restart.
+            // A process before a restart may have asked for the current moment already.
             let asked = self.asked.entry(metric.name.clone()).or_insert(passed);
             if passed > *asked {
                 *asked = passed;

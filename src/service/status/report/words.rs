@@ -15,7 +15,7 @@ pub struct Times {
 }
 
 impl Times {
-    /// In UTC, as programs are told.
+    /// In UTC, as in the API.
     pub fn utc(now: Timestamp) -> Times {
         Times { zone: TimeZone::UTC, now }
     }

@@ -212,7 +212,7 @@ mod tests {
         AverageMonitor::new(harm, Margin::default(), Margin::relative(0.1))
     }
 
-    /// After so many observations around `level`, the canary's so many times as large.
+    /// After this many observations around `level`, with the canary's values multiplied by `factor`.
     fn after(harm: Harm, observations: u32, level: f64, factor: f64) -> AverageMonitor {
         let mut monitor = monitor(harm);
         for n in 0..observations {
