@@ -1,6 +1,6 @@
 //! The OpenAPI document: what the types cannot say.
 //!
-//! - [`requests`]: bodies that are read in one pass, and so have no type to derive a schema from.
+//! - `requests`: bodies that are read in one pass, and so have no type to derive a schema from.
 //! - `features`: the features of the model that is served, with an example that works.
 //! - `examples`: bodies to begin with. `errors`: the problems of each route. `security`: which routes need the token.
 //! - `tidy`: mends what derived schemas get wrong.

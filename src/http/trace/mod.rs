@@ -2,8 +2,8 @@
 //!
 //! - [`context`]: the trace that a request belongs to (`traceparent`), and its id (`x-request-id`).
 //! - [`trace_state`]: what other systems say of the trace (`tracestate`).
-//! - [`evaluation`]: which variant answered and why, in the words of the conventions for feature flags.
-//! - [`followed`]: follows the requests that carry one of them, or all if the log is detailed or traces are exported.
+//! - `evaluation`: which variant answered and why, in the words of the conventions for feature flags.
+//! - `followed`: follows the requests that carry one of them, or all if the log is detailed or traces are exported.
 //! - [`Tracer`]: exports spans by OTLP (cargo feature `otlp`).
 //!
 //! A request that nobody follows costs two lookups among its headers, and no allocation.
