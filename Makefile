@@ -25,7 +25,7 @@ run: build models ## Train the two models if they are missing, then serve on 127
 	@echo "Next, in a second terminal:"
 	@echo "  $(SERIN) deploy models/model_v2.bin"
 	@echo "  $(SERIN) status --watch"
-	@echo "README.md shows the same with curl. Ctrl-C stops the server."
+	@echo "README.md shows the same with curl. http://127.0.0.1:8000/ shows it in a browser. Ctrl-C stops the server."
 	$(SERIN) serve
 
 demo: build ## Run seven narrated rollouts in under a minute: slow, healthy, failing, ramping up, slow in one region, silently wrong, useless

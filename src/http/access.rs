@@ -69,6 +69,23 @@ impl Access {
         own: Option<&blake3::Hash>,
     ) -> Result<(), Problem> {
         same_site(headers)?;
+        self.check_read(headers, own)
+    }
+
+    /// Checks a request for the page, which shows what is in the metrics, and is closed as they are. A link on another site
+    /// may lead to it.
+    pub(crate) fn check_page(
+        &self,
+        headers: &HeaderMap,
+        own: Option<&blake3::Hash>,
+    ) -> Result<(), Problem> {
+        if headers.get("sec-fetch-mode").is_none_or(|mode| mode != "navigate") {
+            same_site(headers)?;
+        }
+        self.check_read(headers, own)
+    }
+
+    fn check_read(&self, headers: &HeaderMap, own: Option<&blake3::Hash>) -> Result<(), Problem> {
         match (own, self) {
             (Some(own), Access::Token(admin)) if check_token(headers, own).is_err() => {
                 check_token(headers, admin)

@@ -135,6 +135,9 @@ kinds! {
     INTERNAL_SERVER_ERROR {
         Internal: "internal", "Internal error";
     }
+    TOO_MANY_REQUESTS {
+        TooManyPages: "too_many_pages", "Too many open pages";
+    }
     SERVICE_UNAVAILABLE {
         Draining: "draining", "Shutting down";
         Overloaded: "overloaded", "The server is overloaded";

@@ -25,6 +25,8 @@ use super::connection::Connection;
 use super::connection::HEAD_DEADLINE;
 use super::connection::KEEP_ALIVE;
 use super::connection::UnderWay;
+use super::page;
+use super::page::viewers::Viewers;
 use super::reading::body_room::BodyRoom;
 use super::routes::routes;
 use super::settings::Settings;
@@ -66,7 +68,9 @@ pub async fn run(
         batches,
         scrapes: Semaphore::new(1),
         documents: Semaphore::new(1),
+        viewers: Viewers::default(),
     });
+    actix_web::rt::spawn(page::keep_up_to_date(service.clone(), shared.clone()));
     let builder = actix_server::Server::build()
         .workers(workers)
         .max_concurrent_connections(connections)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 
+use super::page::viewers::Viewers;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::reading::body_room::BodyRoom;
@@ -32,6 +33,8 @@ pub struct Shared {
     pub scrapes: Semaphore,
     /// The turn of an OpenAPI document, likewise.
     pub documents: Semaphore,
+    /// The pages that are open.
+    pub(crate) viewers: Viewers,
 }
 
 /// How long a large prediction may wait for its turn.

@@ -123,9 +123,23 @@ pub fn grouped(number: u64) -> String {
 
 /// A number rounded to two significant digits; 0 if it is not finite.
 pub fn two_digits(number: f64) -> f64 {
+    significant(number, 2)
+}
+
+/// A number rounded to three significant digits; 0 if it is not finite.
+///
+/// ```
+/// use serin::text::numbers::{number, three_digits};
+/// assert_eq!(number(three_digits(0.528_472)), "0.528");
+/// ```
+pub fn three_digits(number: f64) -> f64 {
+    significant(number, 3)
+}
+
+fn significant(number: f64, digits: i32) -> f64 {
     if number == 0.0 || !number.is_finite() {
         return 0.0;
     }
-    let unit = 10_f64.powf(number.abs().log10().floor() - 1.0);
+    let unit = 10_f64.powf(number.abs().log10().floor() - f64::from(digits - 1));
     (number / unit).round() * unit
 }

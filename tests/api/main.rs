@@ -38,6 +38,7 @@ mod rows_protocols;
 mod notify;
 mod outputs;
 mod overload;
+mod page;
 mod trained_classes;
 
 mod segments;

@@ -64,7 +64,8 @@ pub const ROOMS: [(&str, &[Room]); 4] = [
             ("reading", &[]),
             ("openapi", &["reading"]),
             ("protocols", &["reading", "openapi"]),
-            ("routes", &["reading", "openapi", "protocols"]),
+            ("page", &[]),
+            ("routes", &["reading", "openapi", "protocols", "page"]),
         ],
     ),
 ];

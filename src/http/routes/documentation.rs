@@ -28,6 +28,7 @@ use crate::http::answer::json;
 use crate::http::answer::with_json;
 use crate::http::answer::written;
 use crate::http::openapi as document;
+use crate::http::page;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::problem::ProblemBody;
@@ -156,7 +157,11 @@ struct Index {
     operation_id = "index",
     responses((status = 200, description = "Name, version and routes", body = Index)),
 )]
-pub async fn index(_: Call) -> Answer {
+pub async fn index(call: Call) -> Answer {
+    let accepted = call.request.headers().get(header::ACCEPT);
+    if accepted.is_some_and(|types| types.as_bytes().starts_with(b"text/html")) {
+        return page::now(call).await;
+    }
     let routes = API.paths.paths.iter().flat_map(|(path, item)| {
         let methods = [("GET", &item.get), ("POST", &item.post)];
         let present = methods.into_iter().filter(|(_, operation)| operation.is_some());

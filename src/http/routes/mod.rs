@@ -35,6 +35,7 @@ use super::guard::guard;
 use super::guard::guard_gate;
 use super::guard::guard_metrics;
 use super::guard::guard_report;
+use super::page;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::protocols::predict;
@@ -59,6 +60,8 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .service(post("/hooks/flagger/rollback", required, flagger::rollback))
         .service(post("/hooks/flagger/event", required, flagger::event))
         .service(get("/", documentation::index))
+        .service(get("/live", page::live))
+        .service(get("/assets/{digest}/{file}", page::asset))
         .service(get("/openapi.json", documentation::openapi_json))
         .service(get("/docs", documentation::docs))
         .service(get("/docs/{file:.*}", documentation::docs_file))

@@ -7,6 +7,7 @@ use crate::canary::Metric;
 use crate::canary::judge::bayesian::Reading;
 use crate::canary::judge::forecast::MetricForecast;
 use crate::canary::judge::forecast::Outcome;
+use crate::canary::judge::margins::Margins;
 use crate::canary::judge::margins::shown;
 use crate::canary::judge::sentences;
 use crate::canary::judge::sentences::Comparison;
@@ -16,9 +17,15 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::source::MonitorKind;
 use crate::canary::policy::source::Origin;
 use crate::canary::policy::source::Source;
+use crate::canary::policy::source::Unit;
 use crate::service::status::health::HarmAtOneLook;
+use crate::stats::Harm;
 use crate::stats::sequential::Test;
+use crate::text::durations::duration;
 use crate::text::lists::quoted;
+use crate::text::numbers::number;
+use crate::text::numbers::share;
+use crate::text::numbers::three_digits;
 
 /// One metric.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
@@ -33,6 +40,12 @@ pub struct MetricRow {
     pub state: MetricState,
     /// What the state rests on where the other columns do not say it, for example `12 of 20 samples`.
     pub detail: Option<String>,
+    /// The value of stable that the difference is from, with its unit; left out with the difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stable: Option<String>,
+    /// That of the canary, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary: Option<String>,
     /// Canary minus stable, with its unit.
     pub difference: Option<String>,
     /// Its confidence interval in the same unit. Left out where the difference contradicts the state, which rests on other
@@ -44,6 +57,9 @@ pub struct MetricRow {
     pub harm_margin: Option<String>,
     /// The margin within which it passes, likewise: `accepted +12 %`.
     pub pass_margin: Option<String>,
+    /// The same in numbers; left out with the difference.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub numbers: Option<Numbers>,
     /// The probability that it is worse than the harm margin, given a prior; it decides nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probability_worse: Option<f64>,
@@ -54,6 +70,47 @@ pub struct MetricRow {
     pub canary_samples: u64,
     /// Samples of stable.
     pub stable_samples: u64,
+}
+
+/// A comparison in numbers, in the unit of the metric's values: seconds, a share, or that of what clients report.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = MetricNumbers)]
+pub struct Numbers {
+    /// The mean of stable, or its share of failures.
+    pub stable: Option<f64>,
+    /// Canary minus stable.
+    pub effect: f64,
+    /// The confidence interval of the effect.
+    pub interval: Option<[f64; 2]>,
+    /// A difference within this passes.
+    pub accepted: f64,
+    /// A larger difference fails.
+    pub harmful: f64,
+    /// In which direction it is worse.
+    pub harm: Harm,
+}
+
+impl Numbers {
+    fn new(
+        metric: &Metric,
+        evidence: &MetricEvidence,
+        margins: &Margins,
+        (effect, interval): (f64, Option<[f64; 2]>),
+    ) -> Numbers {
+        let counts = &evidence.samples;
+        let stable = match metric.source.properties().monitor {
+            MonitorKind::Failures => {
+                (counts.stable > 0).then(|| counts.stable_failures as f64 / counts.stable as f64)
+            }
+            MonitorKind::Quantile(_)
+            | MonitorKind::Pairs
+            | MonitorKind::Averages
+            | MonitorKind::Shift
+            | MonitorKind::Values(_) => evidence.stable_mean,
+        };
+        let Margins { accepted, harmful, .. } = *margins;
+        Numbers { stable, effect, interval, accepted, harmful, harm: metric.harm }
+    }
 }
 
 /// What else is known of a metric.
@@ -132,11 +189,14 @@ impl MetricRow {
             required: metric.required,
             state,
             detail,
+            stable: None,
+            canary: None,
             difference: None,
             interval: None,
             margin: None,
             harm_margin: None,
             pass_margin: None,
+            numbers: None,
             probability_worse: known.reading.map(|it| it.probability_worse),
             expected_loss: known.reading.map(|it| {
                 let loss = it.expected_loss;
@@ -189,9 +249,14 @@ impl MetricRow {
         let interval = evidence.interval;
         let interval = interval.and_then(|it| margins.interval(metric.harm, evidence, effect, it));
         let it = Comparison::new(metric, evidence, effect, interval, margins.accepted);
+        let numbers = Numbers::new(metric, evidence, margins, (effect, interval));
+        let value = |value: f64| value_in_words(metric, value);
         MetricRow {
+            stable: numbers.stable.map(value),
+            canary: numbers.stable.map(|stable| value(stable + effect)),
             difference: Some(it.difference),
             interval: it.interval,
+            numbers: Some(numbers),
             margin: Some(margin),
             ..row
         }
@@ -202,6 +267,15 @@ impl MetricRow {
         self.role == Role::Guardrail
             && self.required
             && matches!(self.state, MetricState::Waiting | MetricState::Inconclusive)
+    }
+}
+
+/// A value of this metric with its unit.
+fn value_in_words(metric: &Metric, value: f64) -> String {
+    match metric.source.properties().unit {
+        Unit::Seconds => duration(value),
+        Unit::Share => share(value.max(0.0)),
+        Unit::Number | Unit::Probability => number(three_digits(value)),
     }
 }
 

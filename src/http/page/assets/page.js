@@ -1,0 +1,62 @@
+// Keeps the page up to date: the server sends the parts that have changed.
+"use strict";
+
+const root = document.documentElement;
+const clock = document.getElementById("clock");
+let heard = Date.now();
+
+// Changes only what differs, so that focus stays, and a screen reader speaks only new words.
+function morph(old, fresh) {
+  if (old.isEqualNode(fresh)) return;
+  if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) {
+    old.replaceWith(fresh);
+    return;
+  }
+  if (old.nodeType !== Node.ELEMENT_NODE) {
+    old.data = fresh.data;
+    return;
+  }
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  const before = [...old.childNodes];
+  const after = [...fresh.childNodes];
+  after.forEach((child, place) => (place < before.length ? morph(before[place], child) : old.append(child)));
+  before.slice(after.length).forEach((child) => child.remove());
+}
+
+function take(html) {
+  const parts = document.createElement("template");
+  parts.innerHTML = html;
+  for (const part of [...parts.content.children]) {
+    const old = document.getElementById(part.id);
+    if (old) morph(old, part);
+  }
+}
+
+function hear() {
+  heard = Date.now();
+  tell();
+}
+
+// After ten seconds of silence the figures are old.
+function tell() {
+  const seconds = Math.round((Date.now() - heard) / 1000);
+  const isStale = seconds >= 10;
+  document.body.classList.toggle("stale", isStale);
+  document.getElementById("banner").hidden = !isStale;
+  clock.textContent = isStale ? `no answer for ${seconds} s` : "up to date";
+}
+
+const events = new EventSource("live");
+events.onmessage = (event) => {
+  take(event.data);
+  hear();
+};
+events.addEventListener("beat", hear);
+setInterval(tell, 1000);
+
+// Light or dark, as the system is until somebody chooses.
+document.getElementById("theme").addEventListener("click", () => {
+  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  root.dataset.theme = isDark ? "light" : "dark";
+});

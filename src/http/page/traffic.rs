@@ -1,0 +1,154 @@
+//! The bar of the traffic: the canary from the left, as far as it has come, and the steps of the plan.
+
+use askama::Template;
+
+use crate::service::status::Status;
+use crate::service::status::overview::RolloutState;
+use crate::service::status::report::words::duration;
+use crate::text::numbers::grouped;
+use crate::text::numbers::two_digits;
+
+/// Who gets what.
+#[derive(Debug, Default, Template)]
+#[template(path = "traffic.html")]
+pub(super) struct Traffic {
+    /// The canary's share in percent, and its name.
+    pub(super) canary: Option<(f64, String)>,
+    /// Stable's share in percent, and its name.
+    pub(super) stable: (f64, String),
+    /// The share of stable's requests that the canary answers in shadow.
+    pub(super) shadow: Option<f64>,
+    ticks: Vec<Tick>,
+    /// Figures under the bar, each with its label.
+    facts: Vec<(&'static str, String)>,
+}
+
+/// A step of the plan.
+#[derive(Debug, PartialEq)]
+struct Tick {
+    percent: f64,
+    is_now: bool,
+    label: Label,
+}
+
+/// Where the share of a step is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    /// Everywhere.
+    Always,
+    /// Where there is room: not on a phone.
+    Wide,
+    /// Nowhere.
+    Never,
+}
+
+/// Labels closer than this many percent overlap in a bar of 343 pixels, and of 1,120.
+const APART: [f64; 2] = [10.0, 3.0];
+
+impl Traffic {
+    pub(super) fn new(status: &Status) -> Traffic {
+        let canary = status.canary.as_ref();
+        let share = if canary.is_some() { status.traffic_percent } else { 0.0 };
+        let plan = status.rollout.as_ref().and_then(|rollout| rollout.plan.as_ref());
+        let steps: Vec<f64> = plan.map_or_else(Vec::new, |plan| {
+            plan.plan.steps.iter().map(|step| step.weight.percent()).collect()
+        });
+        let shadow = status.shadow.as_ref().map(|shadow| shadow.percent);
+        Traffic {
+            canary: canary.map(|version| (share, version.name.clone())),
+            stable: (100.0 - share, status.stable.version.name.clone()),
+            shadow: shadow.filter(|percent| *percent > 0.0),
+            ticks: ticks(&steps, share),
+            facts: facts(status),
+        }
+    }
+
+    /// The bar in words.
+    fn says(&self) -> String {
+        let (of_stable, stable) = &self.stable;
+        match &self.canary {
+            Some((share, canary)) => {
+                format!("{canary} gets {share} % of the traffic, {stable} {of_stable} %")
+            }
+            None => format!("{stable} gets all of the traffic"),
+        }
+    }
+}
+
+/// The steps and the end of the bar. The present step and the next ones are labelled first.
+fn ticks(steps: &[f64], now: f64) -> Vec<Tick> {
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let mut ends: Vec<f64> = steps.to_vec();
+    if ends.last().is_none_or(|last| *last < 100.0) {
+        ends.push(100.0);
+    }
+    let (later, earlier): (Vec<f64>, Vec<f64>) = ends.iter().partition(|end| **end >= now);
+    let mut shown: Vec<f64> = Vec::new();
+    for end in later.into_iter().chain(earlier.into_iter().rev()) {
+        if shown.iter().all(|other| (end - other).abs() >= APART[0]) {
+            shown.push(end);
+        }
+    }
+    let label = |end: f64| match shown.contains(&end) {
+        true => Label::Always,
+        false if shown.iter().all(|other| (end - other).abs() >= APART[1]) => Label::Wide,
+        false => Label::Never,
+    };
+    let tick = |end: &f64| Tick { percent: *end, is_now: *end == now, label: label(*end) };
+    ends.iter().map(tick).collect()
+}
+
+fn facts(status: &Status) -> Vec<(&'static str, String)> {
+    let mut facts = Vec::new();
+    let (stable, canary) = (status.tracks.stable.requests, status.tracks.canary.requests);
+    let all = stable + canary;
+    if status.canary.is_some() && status.traffic_percent > 0.0 {
+        let measured = match all {
+            0 => "no requests at this step".to_owned(),
+            _ => {
+                let share = 100.0 * canary as f64 / all as f64;
+                format!("{share:.1} % ({} of {})", grouped(canary), grouped(all))
+            }
+        };
+        facts.push(("Measured", measured));
+    }
+    let forecast = status.health.as_ref().and_then(|health| health.forecast.as_ref());
+    if let Some(rate) = forecast.map(|forecast| forecast.forecast.requests_per_second) {
+        facts.push(("Rate", format!("{} requests/s", two_digits(rate))));
+    }
+    let rollout = status.rollout.as_ref();
+    let left = rollout.and_then(|rollout| rollout.remaining_bake_seconds);
+    if let Some(left) = left.filter(|left| *left > 0.0)
+        && status.state == RolloutState::Running
+    {
+        facts.push(("Step ends", format!("in {}", duration(left))));
+    }
+    facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_present_step_and_the_next_are_labelled_first() {
+        let labels: Vec<_> = ticks(&[1.0, 5.0, 10.0, 25.0, 50.0], 10.0)
+            .into_iter()
+            .map(|tick| (tick.percent, tick.is_now, tick.label))
+            .collect();
+        let (always, wide) = (Label::Always, Label::Wide);
+        let expected = [
+            (1.0, false, wide),
+            (5.0, false, wide),
+            (10.0, true, always),
+            (25.0, false, always),
+            (50.0, false, always),
+            (100.0, false, always),
+        ];
+        assert_eq!(labels, expected);
+        assert_eq!(ticks(&[], 10.0), []);
+        assert_eq!(ticks(&[9.0, 10.0], 10.0)[0].label, Label::Never);
+    }
+}
