@@ -15,6 +15,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use serde_json::json;
+use serin::cli::local::signals::hangup_is_ignored;
 use tempfile::TempDir;
 
 use crate::binary::Process;
@@ -100,14 +101,6 @@ fn a_stable_model_that_was_never_compared_with_its_original_is_named_in_the_log(
     assert!(log.contains(said), "{log}");
 }
 
-/// Whether `nohup` has started the tests: then the programs that they start outlive a closed terminal, too.
-fn hangups_are_ignored() -> bool {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    ignored.is_some_and(|mask| mask & 1 == 1)
-}
-
 #[test]
 fn a_closed_terminal_stops_it_as_sigterm_does() {
     let folder = folder();
@@ -115,7 +108,8 @@ fn a_closed_terminal_stops_it_as_sigterm_does() {
     client.deploy_canary().done();
     client.predict_times(200);
     process.signal("-HUP");
-    if hangups_are_ignored() {
+    // Under `nohup` the programs that the tests start outlive a closed terminal, too.
+    if hangup_is_ignored() {
         client.predict().done();
         return;
     }

@@ -15,5 +15,5 @@ mod library;
 mod log;
 mod reading;
 pub mod serve;
-mod signals;
+pub mod signals;
 pub mod train;

@@ -58,7 +58,7 @@ pub(super) async fn reached(mut stops: watch::Receiver<u32>, count: u32) {
 }
 
 /// Whether the parent process had SIGHUP ignored, as `nohup` does. Only Linux tells; elsewhere it is not.
-fn hangup_is_ignored() -> bool {
+pub fn hangup_is_ignored() -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
