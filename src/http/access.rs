@@ -72,8 +72,8 @@ impl Access {
         self.check_read(headers, own)
     }
 
-    /// Checks a request for the page, which shows what is in the metrics, and is closed as they are. A link on another site
-    /// may lead to it.
+    /// Checks a request for the page. It is open and closed as the metrics are, although it also shows the journal: people
+    /// who follow a rollout do not need the token that promotes. A link on another site may lead to it.
     pub(crate) fn check_page(
         &self,
         headers: &HeaderMap,

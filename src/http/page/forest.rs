@@ -49,7 +49,7 @@ struct Interval {
     width: f64,
     /// The ends that are on the axis.
     caps: Vec<f64>,
-    /// The ends that leave it: the place, and the tip of the arrow beside it.
+    /// The ends that leave it: the place, and how far the tip of the arrow is from it, in pixels.
     arrows: Vec<(f64, i8)>,
 }
 

@@ -28,6 +28,9 @@ const BEAT: u32 = 10;
 /// `GET /live`: the parts of the page as they change.
 pub async fn live(call: Call) -> Answer {
     super::check(&call)?;
+    if !call.shared.service.serving.is_ready() {
+        return Err(Problem::new(Kind::Draining, "the server is about to stop; try again"));
+    }
     let events = call.shared.viewers.add().ok_or_else(|| {
         Problem::new(
             Kind::TooManyPages,

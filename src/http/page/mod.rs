@@ -44,6 +44,7 @@ const ENTRIES: usize = 20;
 /// The page of the present rollout.
 pub async fn now(call: Call) -> Answer {
     check(&call)?;
+    let _turn = call.shared.documents.acquire().await;
     let page = call.ask(rendered).await?;
     let mut answer = HttpResponse::Ok();
     protect(&mut answer).insert_header((header::CACHE_CONTROL, "no-store"));

@@ -19,7 +19,14 @@ const BEHIND: usize = 4;
 
 /// The pages that are open.
 #[derive(Default)]
-pub(crate) struct Viewers(Mutex<Vec<Viewer>>);
+pub(crate) struct Viewers(Mutex<Open>);
+
+#[derive(Default)]
+struct Open {
+    viewers: Vec<Viewer>,
+    /// Whether the server is about to stop. A stream that began later would delay that.
+    is_over: bool,
+}
 
 struct Viewer {
     events: mpsc::Sender<Bytes>,
@@ -28,27 +35,27 @@ struct Viewer {
 }
 
 impl Viewers {
-    /// One more; `None` if there are too many.
+    /// One more; `None` if there are too many, or the streams have ended.
     pub(super) fn add(&self) -> Option<Events> {
-        let mut all = self.0.lock();
-        all.retain(|viewer| !viewer.events.is_closed());
-        if all.len() >= MOST {
+        let mut open = self.0.lock();
+        open.viewers.retain(|viewer| !viewer.events.is_closed());
+        if open.is_over || open.viewers.len() >= MOST {
             return None;
         }
         let (events, receiver) = mpsc::channel(BEHIND);
-        all.push(Viewer { events, is_up_to_date: false });
+        open.viewers.push(Viewer { events, is_up_to_date: false });
         Some(Events(receiver))
     }
 
     pub(super) fn are_none(&self) -> bool {
-        let mut all = self.0.lock();
-        all.retain(|viewer| !viewer.events.is_closed());
-        all.is_empty()
+        let viewers = &mut self.0.lock().viewers;
+        viewers.retain(|viewer| !viewer.events.is_closed());
+        viewers.is_empty()
     }
 
     /// Sends `changes` to those that are up to date, and `whole` to the others.
     pub(super) fn send(&self, whole: &Bytes, changes: Option<&Bytes>) {
-        for viewer in self.0.lock().iter_mut() {
+        for viewer in &mut self.0.lock().viewers {
             let event = if viewer.is_up_to_date { changes } else { Some(whole) };
             if let Some(event) = event {
                 viewer.is_up_to_date = viewer.events.try_send(event.clone()).is_ok();
@@ -56,9 +63,11 @@ impl Viewers {
         }
     }
 
-    /// Ends all streams: the server is about to stop.
+    /// Ends all streams, for good: the server is about to stop.
     pub(super) fn end(&self) {
-        for viewer in self.0.lock().drain(..) {
+        let mut open = self.0.lock();
+        open.is_over = true;
+        for viewer in open.viewers.drain(..) {
             // Fails if the viewer is behind or gone.
             let _ = viewer.events.try_send(Bytes::from_static(b"event: drain\ndata:\n\n"));
         }
@@ -128,6 +137,6 @@ mod tests {
         assert!(viewers.add().is_some());
         viewers.end();
         assert_eq!(next(&mut open[0]).as_deref(), Some("event: drain\ndata:\n\n"));
-        assert!(viewers.are_none());
+        assert!(viewers.are_none() && viewers.add().is_none());
     }
 }

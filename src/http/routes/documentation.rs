@@ -149,13 +149,16 @@ struct Index {
     routes: Vec<String>,
 }
 
-/// What this server is, and its routes.
+/// What this server is, and its routes. A browser gets the page of the rollout.
 #[utoipa::path(
     get,
     path = "/",
     tag = "operations",
     operation_id = "index",
-    responses((status = 200, description = "Name, version and routes", body = Index)),
+    responses((status = 200, description = "Name, version and routes", content(
+            (Index = "application/json"),
+            (String = "text/html")
+        ))),
 )]
 pub async fn index(call: Call) -> Answer {
     let accepted = call.request.headers().get(header::ACCEPT);

@@ -38,21 +38,29 @@ function hear() {
   tell();
 }
 
-// After ten seconds of silence the figures are old.
+// The server is heard every five seconds at least. After ten seconds of silence the figures are old.
 function tell() {
   const seconds = Math.round((Date.now() - heard) / 1000);
   const isStale = seconds >= 10;
   document.body.classList.toggle("stale", isStale);
   document.getElementById("banner").hidden = !isStale;
-  clock.textContent = isStale ? `no answer for ${seconds} s` : "up to date";
+  clock.textContent = isStale ? `nothing new for ${seconds} s` : "up to date";
 }
 
-const events = new EventSource("live");
-events.onmessage = (event) => {
-  take(event.data);
-  hear();
-};
-events.addEventListener("beat", hear);
+function connect() {
+  const events = new EventSource("live");
+  events.onmessage = (event) => {
+    take(event.data);
+    hear();
+  };
+  events.addEventListener("beat", hear);
+  // A browser opens a broken stream again, but not one that was refused: by a server that stops, or has too many pages.
+  events.onerror = () => {
+    if (events.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
+  };
+}
+
+connect();
 setInterval(tell, 1000);
 
 // Light or dark, as the system is until somebody chooses.

@@ -40,7 +40,7 @@ pub struct MetricRow {
     pub state: MetricState,
     /// What the state rests on where the other columns do not say it, for example `12 of 20 samples`.
     pub detail: Option<String>,
-    /// The value of stable that the difference is from, with its unit; left out with the difference.
+    /// The value of stable that the difference is from, with its unit; left out as `numbers`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stable: Option<String>,
     /// That of the canary, likewise.
@@ -57,7 +57,7 @@ pub struct MetricRow {
     pub harm_margin: Option<String>,
     /// The margin within which it passes, likewise: `accepted +12 %`.
     pub pass_margin: Option<String>,
-    /// The same in numbers; left out with the difference.
+    /// The same in numbers; left out where the health check has found the difference, or there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub numbers: Option<Numbers>,
     /// The probability that it is worse than the harm margin, given a prior; it decides nothing.
@@ -76,7 +76,7 @@ pub struct MetricRow {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = MetricNumbers)]
 pub struct Numbers {
-    /// The mean of stable, or its share of failures.
+    /// The mean of stable, its quantile, or its share of failures.
     pub stable: Option<f64>,
     /// Canary minus stable.
     pub effect: f64,
