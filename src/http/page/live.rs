@@ -62,7 +62,7 @@ pub async fn keep_up_to_date(service: Arc<Service>, shared: web::Data<Shared>) {
         }
         let service = service.clone();
         // Fails while no thread is available, or the page cannot be rendered; the next look may do better.
-        let Ok(Ok(now)) = web::block(move || parts(&service)).await else { continue };
+        let Ok(Ok(now)) = web::block(move || parts::rendered(&service)).await else { continue };
         let is_new = |(place, part): &(usize, &String)| before.get(*place) != Some(part);
         let changed: Vec<&str> =
             now.iter().enumerate().filter(is_new).map(|(_, part)| part.as_str()).collect();

@@ -1,0 +1,104 @@
+//! The metrics: a row for each, with its picture.
+
+use askama::Template;
+
+use super::forest::Forest;
+use super::word::Word;
+use super::word::word;
+use crate::canary::policy::metric::Role;
+use crate::service::status::report::Report;
+use crate::service::status::report::rows::MetricRow;
+use crate::service::status::report::rows::MetricState;
+
+/// A row of the metrics.
+#[derive(Debug)]
+pub(super) struct Row {
+    name: String,
+    role: String,
+    stable: Option<String>,
+    canary: Option<String>,
+    difference: Option<String>,
+    interval: Option<String>,
+    forest: Forest,
+    state: Word,
+    is_off: bool,
+    detail: Option<String>,
+}
+
+impl Row {
+    fn new(row: &MetricRow) -> Row {
+        let role = match row.role {
+            Role::Guardrail => "guardrail",
+            Role::Signal => "signal",
+            Role::Advisory => "advisory",
+        };
+        let required = row.required || row.role != Role::Guardrail;
+        let state = of_state(row.state);
+        // The bar says which margin; its name would repeat the head of the column.
+        let margin = row.pass_margin.as_deref();
+        let margin = margin.map(|it| it.trim_start_matches("accepted ").to_owned());
+        let is_bad = row.state == MetricState::Fail;
+        Row {
+            name: row.metric.clone(),
+            role: if required { role.to_owned() } else { format!("{role}, not required") },
+            stable: row.stable.clone(),
+            canary: row.canary.clone(),
+            difference: row.difference.clone(),
+            interval: row.interval.clone(),
+            forest: Forest::new(row.numbers.as_ref(), says(row, state), margin, is_bad),
+            state,
+            is_off: row.state == MetricState::Off,
+            detail: row.detail.clone(),
+        }
+    }
+}
+
+/// The row as a sentence, for those who do not see its picture.
+fn says(row: &MetricRow, state: Word) -> String {
+    let between = row.interval.as_ref().map(|interval| format!(", interval {interval}"));
+    let margin = row.pass_margin.as_ref().map(|margin| format!("; {margin}"));
+    match &row.difference {
+        Some(difference) => format!(
+            "{}: {difference}{}{}; {}",
+            row.metric,
+            between.unwrap_or_default(),
+            margin.unwrap_or_default(),
+            state.text
+        ),
+        None => format!("{}: {}", row.metric, state.text),
+    }
+}
+
+fn of_state(state: MetricState) -> Word {
+    match state {
+        MetricState::Pass => word("passes", "check", "passes"),
+        MetricState::Fail => word("fails", "cross", "fails"),
+        MetricState::Shifted => word("holds", "warn", "shifted"),
+        MetricState::Waiting => word("holds", "wait", "waiting"),
+        MetricState::Inconclusive => word("holds", "wait", "inconclusive"),
+        MetricState::NoHarm => word("muted", "check", "no harm"),
+        MetricState::Off => word("muted", "", "off"),
+    }
+}
+
+/// The metrics, failing ones first, then guardrails.
+#[derive(Debug, Template)]
+#[template(path = "metrics.html")]
+pub(super) struct Metrics {
+    rows: Vec<Row>,
+}
+
+impl Metrics {
+    pub(super) fn new(report: &Report) -> Metrics {
+        let mut rows: Vec<&MetricRow> = report.metrics.iter().collect();
+        let rank = |row: &MetricRow| match (row.state, row.role) {
+            (MetricState::Fail, _) => 0,
+            (MetricState::Off, _) => 4,
+            (_, Role::Guardrail) => 1,
+            (_, Role::Signal) => 2,
+            (_, Role::Advisory) => 3,
+        };
+        rows.sort_by_key(|row| rank(row));
+        Metrics { rows: rows.into_iter().map(Row::new).collect() }
+    }
+}

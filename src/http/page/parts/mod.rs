@@ -1,0 +1,45 @@
+//! The parts of the page that change, each an element with an id.
+//!
+//! - `verdict`, `traffic`, `metrics` (with `forest`, its pictures), `timeline`, `notes`: what is shown of a status.
+//! - `word`: a state in a word.
+
+mod forest;
+mod metrics;
+mod notes;
+mod timeline;
+mod traffic;
+mod verdict;
+mod word;
+
+use askama::Template as _;
+
+use self::metrics::Metrics;
+use self::notes::Notes;
+use self::timeline::Timeline;
+use self::traffic::Traffic;
+use self::verdict::Verdict;
+use super::not_rendered;
+use crate::http::problem::Problem;
+use crate::service::Service;
+use crate::service::status::history::History;
+use crate::service::status::report::Report;
+use crate::service::status::report::words::Times;
+
+/// Entries of the journal on the page.
+const ENTRIES: usize = 20;
+
+/// All parts, in the order of the page.
+pub(super) fn rendered(service: &Service) -> Result<Vec<String>, Problem> {
+    let status = service.status();
+    let times = Times::utc(status.at);
+    let report = Report::new(&status, &times);
+    let entries = History::new(service.newest_history(ENTRIES)?).entries;
+    let parts = [
+        Verdict::new(&status, &report).render(),
+        Traffic::new(&status).render(),
+        Metrics::new(&report).render(),
+        Timeline::new(&entries, &times).render(),
+        Notes { notes: report.notes, revision: status.revision }.render(),
+    ];
+    parts.into_iter().map(|part| part.map_err(not_rendered)).collect()
+}

@@ -1,0 +1,23 @@
+//! The timeline: what happened, newest first.
+
+use askama::Template;
+
+use crate::service::status::history::HistoryEntry;
+use crate::service::status::report::words::Times;
+
+/// What happened, newest first.
+#[derive(Debug, Template)]
+#[template(path = "timeline.html")]
+pub(super) struct Timeline {
+    /// Time and sentence.
+    entries: Vec<(String, String)>,
+}
+
+impl Timeline {
+    /// Of these entries, oldest first.
+    pub(super) fn new(entries: &[HistoryEntry], times: &Times) -> Timeline {
+        let entries = entries.iter().rev();
+        let line = |it: &HistoryEntry| (times.time(it.entry.at), it.sentence.clone());
+        Timeline { entries: entries.map(line).collect() }
+    }
+}

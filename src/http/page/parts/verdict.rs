@@ -1,0 +1,61 @@
+//! The verdict: how the rollout is doing, why, and what happens next.
+
+use askama::Template;
+
+use super::word::Word;
+use super::word::word;
+use crate::service::status::overview::Status;
+use crate::service::status::report::Condition;
+use crate::service::status::report::Report;
+
+/// How the rollout is doing, why, and what happens next.
+#[derive(Debug, Template)]
+#[template(path = "verdict.html")]
+pub(super) struct Verdict {
+    pub(super) word: Word,
+    headline: String,
+    why: Option<String>,
+    next: String,
+    missing: Option<String>,
+    /// Which rollout and step.
+    place: Option<String>,
+}
+
+impl Verdict {
+    pub(super) fn new(status: &Status, report: &Report) -> Verdict {
+        let place = status.rollout.as_ref().map(|rollout| {
+            let steps = rollout
+                .plan
+                .as_ref()
+                .map(|plan| format!(", step {} of {}", plan.position, plan.plan.steps.len()));
+            format!("Rollout {}{}", rollout.id, steps.unwrap_or_default())
+        });
+        Verdict {
+            word: of_condition(report.condition),
+            headline: report.headline.clone(),
+            why: report.why.clone(),
+            next: report.next.clone(),
+            missing: report.missing.clone(),
+            place,
+        }
+    }
+}
+
+fn of_condition(condition: Condition) -> Word {
+    match condition {
+        Condition::Stable => word("calm", "check", "No canary"),
+        Condition::Promoted => word("calm", "check", "Promoted"),
+        Condition::Monitoring => word("calm", "eye", "Promoted"),
+        Condition::RolledBack => word("fails", "back", "Rolled back"),
+        Condition::NoVerdict => word("holds", "wait", "No verdict"),
+        Condition::Reverted => word("fails", "back", "Reverted"),
+        Condition::Waiting => word("holds", "wait", "Waiting"),
+        Condition::Holding => word("holds", "half", "Holding"),
+        Condition::Healthy => word("passes", "check", "Passing"),
+        Condition::Warning => word("holds", "warn", "Warning"),
+        Condition::Harm => word("fails", "cross", "Harmful"),
+        Condition::BreakerOpen => word("fails", "warn", "Breaker open"),
+        Condition::Paused => word("calm", "pause", "Paused"),
+        Condition::AwaitingApproval => word("calm", "eye", "Awaiting approval"),
+    }
+}
