@@ -5,9 +5,10 @@ const root = document.documentElement;
 const clock = document.getElementById("clock");
 let heard = Date.now();
 
-// Changes only what differs, so that focus stays, and a screen reader speaks only new words.
+// Changes only what differs, so that focus stays, and a screen reader speaks only new words. What is marked with
+// data-keep is filled by another script.
 function morph(old, fresh) {
-  if (old.isEqualNode(fresh)) return;
+  if (old.isEqualNode(fresh) || old.dataset?.keep !== undefined) return;
   if (old.nodeType !== fresh.nodeType || old.nodeName !== fresh.nodeName) {
     old.replaceWith(fresh);
     return;
