@@ -12,9 +12,10 @@ use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 
 /// The files, each with its type.
-const FILES: [(&str, &str, &str); 2] = [
+const FILES: [(&str, &str, &str); 3] = [
     ("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
+    ("acts.js", "text/javascript; charset=utf-8", include_str!("assets/acts.js")),
 ];
 
 static DIGEST: LazyLock<String> = LazyLock::new(|| {

@@ -16,6 +16,7 @@ use actix_web::http::header;
 use askama::Template;
 
 use self::protection::protect;
+use crate::http::access::Access;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::problem::Kind;
@@ -34,6 +35,8 @@ struct Now<'a> {
     version: &'static str,
     /// The digest in the addresses of the assets.
     assets: &'static str,
+    /// Who may act: `open`, `token` or `closed`.
+    access: &'static str,
     /// The parts that change, as HTML.
     parts: &'a [String],
 }
@@ -42,7 +45,12 @@ struct Now<'a> {
 pub async fn now(call: Call) -> Answer {
     check(&call)?;
     let _turn = call.shared.documents.acquire().await;
-    let page = call.ask(rendered).await?;
+    let access = match &call.shared.settings.access {
+        Access::Open => "open",
+        Access::Token(_) => "token",
+        Access::Closed => "closed",
+    };
+    let page = call.ask(move |service| rendered(service, access)).await?;
     let mut answer = HttpResponse::Ok();
     protect(&mut answer).insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(answer.content_type("text/html; charset=utf-8").body(page))
@@ -54,9 +62,10 @@ fn check(call: &Call) -> Result<(), Problem> {
     access.check_page(call.request.headers(), metrics_token.as_ref())
 }
 
-fn rendered(service: &Service) -> Result<String, Problem> {
+fn rendered(service: &Service, access: &'static str) -> Result<String, Problem> {
     let parts = parts::rendered(service)?;
-    let page = Now { version: env!("CARGO_PKG_VERSION"), assets: assets::digest(), parts: &parts };
+    let (version, assets) = (env!("CARGO_PKG_VERSION"), assets::digest());
+    let page = Now { version, assets, access, parts: &parts };
     page.render().map_err(not_rendered)
 }
 

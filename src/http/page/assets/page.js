@@ -32,6 +32,7 @@ function take(html) {
     const old = document.getElementById(part.id);
     if (old) morph(old, part);
   }
+  document.dispatchEvent(new Event("fresh"));
 }
 
 function hear() {

@@ -1,8 +1,10 @@
 //! The parts of the page that change, each an element with an id.
 //!
-//! - `verdict`, `traffic`, `metrics` (with `forest`, its pictures), `timeline`, `notes`: what is shown of a status.
+//! - `verdict`, `traffic`, `acts`, `metrics` (with `forest`, its pictures), `checklist`, `timeline`, `notes`: what is shown of a status.
 //! - `word`: a state in a word.
 
+mod acts;
+mod checklist;
 mod forest;
 mod metrics;
 mod notes;
@@ -13,6 +15,8 @@ mod word;
 
 use askama::Template as _;
 
+use self::acts::Acts;
+use self::checklist::Checklists;
 use self::metrics::Metrics;
 use self::notes::Notes;
 use self::timeline::Timeline;
@@ -37,7 +41,9 @@ pub(super) fn rendered(service: &Service) -> Result<Vec<String>, Problem> {
     let parts = [
         Verdict::new(&status, &report).render(),
         Traffic::new(&status).render(),
+        Acts::new(&status).render(),
         Metrics::new(&report).render(),
+        Checklists::new(&report).render(),
         Timeline::new(&entries, &times).render(),
         Notes { notes: report.notes, revision: status.revision }.render(),
     ];

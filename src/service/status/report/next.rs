@@ -7,6 +7,7 @@ use super::words::Times;
 use super::words::count;
 use super::words::duration;
 use crate::canary::policy::plan::AtDeadline;
+use crate::canary::policy::plan::PlannedStep;
 use crate::canary::traffic::weight::Weight;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
@@ -86,12 +87,9 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
         }
         RolloutState::Running | RolloutState::Idle => {}
     }
-    let following =
-        plan.plan.steps.iter().find(|step| step.weight.percent() > status.traffic_percent);
+    let following = following_step(status, plan);
     let step = match following {
-        Some(step)
-            if step.weight.basis_points() == Weight::WHOLE && plan.lacks_compared_answers =>
-        {
+        Some(step) if leads_to_all(step) && plan.lacks_compared_answers => {
             format!("your approval, then {}", step.weight)
         }
         Some(step) => step.weight.to_string(),
@@ -118,12 +116,22 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
                 (None, None) => ", once you resume the rollout".to_owned(),
             };
             let condition = match following {
-                Some(step) if step.weight.basis_points() < Weight::WHOLE => "if no guardrail fails",
+                Some(step) if !leads_to_all(step) => "if no guardrail fails",
                 Some(_) | None => "once every guardrail passes",
             };
             format!("{step}{at} {condition}; a rollback as soon as harm is found.")
         }
     }
+}
+
+/// The next step of the plan; `None` at the last one.
+pub(super) fn following_step<'a>(status: &Status, plan: &'a PlanStatus) -> Option<&'a PlannedStep> {
+    plan.plan.steps.iter().find(|step| step.weight.percent() > status.traffic_percent)
+}
+
+/// Whether the canary gets all requests at this step, so that every guardrail has to pass before it.
+pub(super) fn leads_to_all(step: &PlannedStep) -> bool {
+    step.weight.basis_points() == Weight::WHOLE
 }
 
 /// What the step waits for, in a sentence; `None` if for nothing.

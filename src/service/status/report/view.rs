@@ -3,6 +3,8 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::checklist::Checklist;
+use super::checklist::checklists;
 use super::condition::Condition;
 use super::condition::Headline;
 use super::next;
@@ -27,6 +29,8 @@ pub struct Report {
     pub next: String,
     /// What it waits for.
     pub missing: Option<String>,
+    /// The same as a list with how far each is: for the next step, and for the promotion.
+    pub checklists: Vec<Checklist>,
     /// A row per metric.
     pub metrics: Vec<MetricRow>,
     /// What else to know: how the versions answer the rows of the model files, features that requests lack, injected faults, stalls of the machine, failing notifications.
@@ -60,6 +64,7 @@ impl Report {
             why,
             next: next::next(status, condition, times),
             missing: next::missing(status, condition, &metrics),
+            checklists: checklists(status, condition, &metrics),
             metrics,
             notes: notes(status),
         }

@@ -1,0 +1,218 @@
+//! The acts: what a person can do now, each with what follows from it.
+
+use askama::Template;
+
+use crate::canary::Verdict;
+use crate::canary::policy::Mode;
+use crate::service::status::overview::RolloutState;
+use crate::service::status::overview::Status;
+use crate::service::status::report::words::count;
+use crate::text::numbers::two_digits;
+
+/// The buttons, and a panel for each that sends its command.
+#[derive(Debug, Default, Template)]
+#[template(path = "acts.html")]
+pub(super) struct Acts {
+    acts: Vec<Act>,
+}
+
+/// A command, sent to a route under `/admin`.
+#[derive(Debug)]
+struct Act {
+    route: &'static str,
+    /// The class of its color: `go`, `back` or none.
+    color: &'static str,
+    label: &'static str,
+    /// The heading of its panel.
+    question: String,
+    /// What follows.
+    consequences: Vec<String>,
+    fields: Vec<Field>,
+    /// The label of the button that sends it.
+    confirm: &'static str,
+}
+
+/// A member of the command's body.
+#[derive(Debug)]
+enum Field {
+    /// A line of text for the journal.
+    Reason { is_required: bool },
+    /// A share in percent.
+    Percent(f64),
+    /// A member that is always true.
+    True(&'static str),
+    /// A member that the person may choose.
+    Choice { name: &'static str, label: &'static str },
+}
+
+const REASON: Field = Field::Reason { is_required: false };
+const WHY: Field = Field::Reason { is_required: true };
+
+impl Acts {
+    pub(super) fn new(status: &Status) -> Acts {
+        let acts = match (&status.canary, &status.rollout, &status.post_promotion) {
+            (Some(canary), Some(_), _) => of_rollout(status, &canary.name),
+            (None, _, Some(promotion)) => vec![Act {
+                route: "revert",
+                color: "back",
+                label: "Revert",
+                question: format!("Revert to {}?", promotion.previous),
+                consequences: vec![format!(
+                    "{} answers everybody from the next request on; {} is taken out of the traffic.",
+                    promotion.previous, status.stable.version.name
+                )],
+                fields: vec![WHY],
+                confirm: "Revert now",
+            }],
+            (Some(_) | None, None, None) | (None, Some(_), None) | (Some(_), None, Some(_)) => {
+                Vec::new()
+            }
+        };
+        Acts { acts }
+    }
+}
+
+fn of_rollout(status: &Status, canary: &str) -> Vec<Act> {
+    let mut acts = Vec::new();
+    match status.state {
+        RolloutState::AwaitingApproval => acts.push(Act {
+            route: "resume-canary",
+            color: "go",
+            label: "Approve",
+            question: format!("Approve {canary}?"),
+            consequences: vec![
+                "The plan goes on with its next step, or with the promotion after the last."
+                    .to_owned(),
+            ],
+            fields: Vec::new(),
+            confirm: "Approve now",
+        }),
+        RolloutState::Paused => acts.push(Act {
+            route: "resume-canary",
+            color: "",
+            label: "Resume",
+            question: format!("Resume the rollout of {canary}?"),
+            consequences: vec!["The rollout goes on where it was paused.".to_owned()],
+            fields: Vec::new(),
+            confirm: "Resume now",
+        }),
+        RolloutState::Running | RolloutState::Idle => {}
+    }
+    acts.push(promotion(status, canary));
+    if status.state == RolloutState::Running {
+        acts.push(pause(status, canary));
+    }
+    acts.push(share(status, canary));
+    acts.push(slowdown(status, canary));
+    acts.push(rollback(status, canary));
+    acts
+}
+
+fn promotion(status: &Status, canary: &str) -> Act {
+    let stable = &status.stable.version.name;
+    let follows =
+        format!("{canary} answers everybody from the next request on, in place of {stable}.");
+    let passes = status.health.as_ref().is_some_and(|health| health.verdict == Verdict::Promote);
+    let is_paused = status.state == RolloutState::Paused;
+    if passes && !is_paused {
+        return Act {
+            route: "promote-canary",
+            // An approval is asked for first.
+            color: if status.state == RolloutState::AwaitingApproval { "" } else { "go" },
+            label: "Promote",
+            question: format!("Promote {canary}?"),
+            consequences: vec![follows],
+            fields: vec![REASON],
+            confirm: "Promote now",
+        };
+    }
+    let against = if is_paused {
+        vec!["The rollout is paused.".to_owned()]
+    } else {
+        let reasons = status.health.iter().flat_map(|health| &health.reasons);
+        reasons.map(|reason| format!("Against it: {reason}.")).collect()
+    };
+    Act {
+        route: "promote-canary",
+        color: "",
+        label: "Promote",
+        question: format!("Promote {canary} against the evidence?"),
+        consequences: against.into_iter().chain([follows]).collect(),
+        fields: vec![Field::True("force"), WHY],
+        confirm: "Promote anyway",
+    }
+}
+
+fn pause(status: &Status, canary: &str) -> Act {
+    let by_plan = status.rollout.as_ref().is_some_and(|rollout| rollout.mode != Mode::Manual);
+    let mut consequences =
+        vec![format!("{canary} keeps {} % of the traffic.", two_digits(status.traffic_percent))];
+    if by_plan {
+        consequences.push("The plan takes no step until the rollout is resumed.".to_owned());
+    }
+    Act {
+        route: "pause-canary",
+        color: "",
+        label: "Pause",
+        question: format!("Pause the rollout of {canary}?"),
+        consequences,
+        fields: Vec::new(),
+        confirm: "Pause now",
+    }
+}
+
+fn share(status: &Status, canary: &str) -> Act {
+    Act {
+        route: "set-traffic",
+        color: "",
+        label: "Share",
+        question: format!("Which share of the traffic is {canary} to get?"),
+        consequences: vec!["A new step begins: its requests are counted from zero.".to_owned()],
+        fields: vec![Field::Percent(status.traffic_percent)],
+        confirm: "Set the share",
+    }
+}
+
+fn slowdown(status: &Status, canary: &str) -> Act {
+    let (question, consequence, confirm) = match status.simulate_slowdown {
+        true => (
+            format!("End the slowdown of {canary}?"),
+            "Its predictions are no longer delayed.".to_owned(),
+            "End the slowdown",
+        ),
+        false => (
+            format!("Slow {canary} down, to rehearse a rollback?"),
+            format!(
+                "Each of its predictions takes {} ms longer, for real clients too, until you end it.",
+                status.delay_ms
+            ),
+            "Slow it down",
+        ),
+    };
+    Act {
+        route: "toggle-slowdown",
+        color: "",
+        label: "Slowdown",
+        question,
+        consequences: vec![consequence],
+        fields: Vec::new(),
+        confirm,
+    }
+}
+
+fn rollback(status: &Status, canary: &str) -> Act {
+    let requests = status.tracks.canary.requests;
+    let so_far = count(requests, "request");
+    Act {
+        route: "rollback-canary",
+        color: "back",
+        label: "Roll back",
+        question: format!("Roll back {canary}?"),
+        consequences: vec![
+            format!("{so_far} of this step went to {canary}."),
+            format!("{} answers everybody from the next request on.", status.stable.version.name),
+        ],
+        fields: vec![REASON, Field::Choice { name: "quarantine", label: "Quarantine the model" }],
+        confirm: "Roll back now",
+    }
+}
