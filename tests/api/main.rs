@@ -39,6 +39,7 @@ mod notify;
 mod outputs;
 mod overload;
 mod page;
+mod page_acts;
 mod trained_classes;
 
 mod segments;

@@ -90,7 +90,7 @@ fn the_page_loads_nothing_from_elsewhere_and_nothing_inline() {
     for forbidden in ["style=", "http://", "https://", "onclick", "<style"] {
         assert!(!reply.text.contains(forbidden), "{forbidden} is in {}", reply.text);
     }
-    let names = ["style.css", "page.js"];
+    let names = ["style.css", "page.js", "acts.js"];
     let addresses = reply.text.split('"').filter(|part| part.starts_with("assets/"));
     let addresses: Vec<&str> = addresses.collect();
     assert_eq!(addresses.len(), names.len(), "{addresses:?}");
@@ -138,7 +138,7 @@ fn changes_are_sent_and_nothing_else() {
     let app = TestApp::spawn();
     let mut stream = Stream::open(app.address);
     let whole = stream.event();
-    for id in ["verdict", "traffic", "metrics", "timeline", "notes"] {
+    for id in ["verdict", "traffic", "acts", "metrics", "checklist", "timeline", "notes"] {
         assert!(whole.contains(&format!("id=\"{id}\"")), "{id} is not in {whole}");
     }
     app.deploy_canary().done();

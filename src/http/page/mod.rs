@@ -19,7 +19,6 @@ use self::protection::protect;
 use crate::http::access::Access;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
-use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::settings::Settings;
 use crate::service::Service;
@@ -66,9 +65,5 @@ fn rendered(service: &Service, access: &'static str) -> Result<String, Problem> 
     let parts = parts::rendered(service)?;
     let (version, assets) = (env!("CARGO_PKG_VERSION"), assets::digest());
     let page = Now { version, assets, access, parts: &parts };
-    page.render().map_err(not_rendered)
-}
-
-fn not_rendered(cause: askama::Error) -> Problem {
-    Problem::new(Kind::Internal, format_args!("the page could not be rendered: {cause}"))
+    page.render().map_err(parts::not_rendered)
 }

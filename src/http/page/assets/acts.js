@@ -73,11 +73,18 @@ async function send(form) {
   } else if (answer.status === 401) {
     refuse();
   } else if (answer.status === 412) {
-    say("Someone was faster: the rollout has changed since this page was updated. Nothing was done; look again, then decide.", true);
+    say(`Someone was faster: ${await since(revision)}. Nothing was done; look again, then decide.`, true);
   } else {
     say(result.detail ?? `The server refused this with status ${answer.status}.`, true);
   }
   document.getElementById("said").scrollIntoView({ block: "nearest" });
+}
+
+// What the journal has after a revision.
+async function since(revision) {
+  const answer = await fetch(`admin/history?after=${revision}`, { headers: headers() }).catch(() => null);
+  const history = answer?.ok ? await answer.json() : { entries: [] };
+  return history.entries.at(-1)?.sentence ?? "the rollout has changed since this page was updated";
 }
 
 function refuse() {

@@ -22,7 +22,7 @@ use self::notes::Notes;
 use self::timeline::Timeline;
 use self::traffic::Traffic;
 use self::verdict::Verdict;
-use super::not_rendered;
+use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::service::Service;
 use crate::service::status::history::History;
@@ -48,4 +48,8 @@ pub(super) fn rendered(service: &Service) -> Result<Vec<String>, Problem> {
         Notes { notes: report.notes, revision: status.revision }.render(),
     ];
     parts.into_iter().map(|part| part.map_err(not_rendered)).collect()
+}
+
+pub(super) fn not_rendered(cause: askama::Error) -> Problem {
+    Problem::new(Kind::Internal, format_args!("the page could not be rendered: {cause}"))
 }

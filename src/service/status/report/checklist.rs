@@ -151,9 +151,8 @@ fn unharmed(rows: &[MetricRow]) -> Check {
 /// The guardrails that the promotion waits for: those that pass together, the others one by one.
 fn metrics(rows: &[MetricRow]) -> Vec<Check> {
     let required = rows.iter().filter(|row| row.role == Role::Guardrail && row.required);
-    let (passing, others): (Vec<&MetricRow>, Vec<&MetricRow>) = required.partition(|row| {
-        matches!(row.state, MetricState::Pass | MetricState::NoHarm | MetricState::Off)
-    });
+    let (passing, others): (Vec<&MetricRow>, Vec<&MetricRow>) =
+        required.partition(|row| matches!(row.state, MetricState::Pass | MetricState::NoHarm));
     let mut checks: Vec<Check> = others
         .into_iter()
         .map(|row| {
@@ -168,8 +167,7 @@ fn metrics(rows: &[MetricRow]) -> Vec<Check> {
             Check::new(format!("{} passes", row.metric), state, row.detail.clone())
         })
         .collect();
-    let known = passing.iter().filter(|row| row.state != MetricState::Off);
-    let passing: Vec<String> = known.map(|row| row.metric.clone()).collect();
+    let passing: Vec<String> = passing.iter().map(|row| row.metric.clone()).collect();
     if let Some((first, rest)) = passing.split_first() {
         let text = if rest.is_empty() {
             format!("{first} passes")

@@ -19,6 +19,8 @@ mod next;
 #[cfg(test)]
 mod agreement_tests;
 #[cfg(test)]
+mod checklist_tests;
+#[cfg(test)]
 pub(crate) mod tests;
 
 pub use condition::Condition;

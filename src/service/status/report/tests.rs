@@ -104,7 +104,7 @@ pub(crate) fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Sta
     status(all)
 }
 
-fn plan(changes: Value) -> Value {
+pub(crate) fn plan(changes: Value) -> Value {
     let mut plan = json!({
         "position": 2, "deadline_at": "2026-11-26T14:00:00Z", "min_samples": 1088,
         "warm_up_until": "2026-11-25T14:00:00Z", "at_deadline": "roll_back", "approval": false,
