@@ -32,7 +32,13 @@ function take(html) {
     const old = document.getElementById(part.id);
     if (old) morph(old, part);
   }
+  name();
   document.dispatchEvent(new Event("fresh"));
+}
+
+// The title says how the rollout is doing, for those who have the page in another tab.
+function name() {
+  document.title = document.getElementById("verdict").dataset.title;
 }
 
 function hear() {
@@ -62,6 +68,7 @@ function connect() {
   };
 }
 
+name();
 connect();
 setInterval(tell, 1000);
 

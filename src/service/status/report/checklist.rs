@@ -59,7 +59,10 @@ impl Check {
     fn counted(text: &str, seen: u64, needed: u64) -> Check {
         let is_done = seen >= needed;
         Check {
-            progress: Some(format!("{} of {}", grouped(seen), grouped(needed))),
+            progress: Some(match is_done {
+                true => grouped(seen),
+                false => format!("{} of {}", grouped(seen), grouped(needed)),
+            }),
             share: Some(if is_done { 1.0 } else { seen as f64 / needed as f64 }),
             ..Check::new(text, state(is_done), None)
         }

@@ -60,7 +60,7 @@ fn by_hand_the_list_is_for_the_promotion() {
     assert_eq!(
         lists(&waiting),
         ["For a promotion: -Canary requests at this step (8 of 20); \
-          +Stable requests at this step (1,000 of 20); -latency passes (8 of 20 samples); \
+          +Stable requests at this step (1,000); -latency passes (8 of 20 samples); \
           +failures and score pass"]
     );
     let share = report(&waiting).checklists[0].items[0].share;
