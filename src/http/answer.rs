@@ -3,6 +3,8 @@
 pub mod object;
 
 use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
 
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
@@ -42,15 +44,23 @@ pub struct Call {
     pub shared: Data<Shared>,
 }
 
+/// A handler without its type, so that all routes share the code around it.
+type Handler = Rc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>>;
+
+fn handler<F: Future<Output = Answer> + 'static>(handle: fn(Call) -> F) -> Handler {
+    Rc::new(move |call| Box::pin(handle(call)))
+}
+
 /// A resource that is read.
 pub fn get<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
-    resource(path, "GET", route(Method::GET, None, handle))
+    resource(path, "GET", route(Method::GET, None, handler(handle)))
 }
 
 /// A resource that is read, also by HEAD.
 pub fn probe<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
-    let head = route(Method::HEAD, None, handle);
-    resource(path, "GET, HEAD", route(Method::GET, None, handle)).route(head)
+    let handler = handler(handle);
+    let head = route(Method::HEAD, None, handler.clone());
+    resource(path, "GET, HEAD", route(Method::GET, None, handler)).route(head)
 }
 
 /// A resource that is posted to.
@@ -59,33 +69,37 @@ pub fn post<F: Future<Output = Answer> + 'static>(
     content_type: ContentType,
     handle: fn(Call) -> F,
 ) -> Resource {
-    resource(path, "POST", route(Method::POST, Some(content_type), handle))
+    resource(path, "POST", route(Method::POST, Some(content_type), handler(handle)))
 }
 
-fn route<F: Future<Output = Answer> + 'static>(
-    method: Method,
-    content_type: Option<ContentType>,
-    handle: fn(Call) -> F,
-) -> Route {
-    let answered = async move |request: &HttpRequest, payload, shared: Data<Shared>| {
-        let mut is_read = true;
-        let (body, room) = match content_type {
-            Some(required) => body::read(request, payload, required, &shared).await?,
-            None => {
-                is_read = body::discard(request, payload, &shared).await;
-                (Bytes::new(), None)
-            }
-        };
-        let answer = handle(Call { request: request.clone(), body, room, shared }).await;
-        Ok(last_unless(is_read, answer.unwrap_or_else(|problem| problem.response(request.path()))))
-    };
-    web::method(method).to(
-        move |request: HttpRequest, payload: Payload, shared: Data<Shared>| async move {
-            let answer: Answer = answered(&request, payload, shared.clone()).await;
+fn route(method: Method, content_type: Option<ContentType>, handler: Handler) -> Route {
+    web::method(method).to(move |request: HttpRequest, payload: Payload, shared: Data<Shared>| {
+        let handler = handler.clone();
+        async move {
+            let answer = answered(&request, payload, content_type, &handler, shared.clone()).await;
             let answer = answer.unwrap_or_else(|problem| problem.response(request.path()));
             last_if_draining(answer, &shared)
-        },
-    )
+        }
+    })
+}
+
+async fn answered(
+    request: &HttpRequest,
+    payload: Payload,
+    content_type: Option<ContentType>,
+    handler: &Handler,
+    shared: Data<Shared>,
+) -> Answer {
+    let mut is_read = true;
+    let (body, room) = match content_type {
+        Some(required) => body::read(request, payload, required, &shared).await?,
+        None => {
+            is_read = body::discard(request, payload, &shared).await;
+            (Bytes::new(), None)
+        }
+    };
+    let answer = handler(Call { request: request.clone(), body, room, shared }).await;
+    Ok(last_unless(is_read, answer.unwrap_or_else(|problem| problem.response(request.path()))))
 }
 
 /// A route that always answers with a problem.
