@@ -122,7 +122,12 @@ impl Control {
         }
         let now = self.save_state().and(self.store.settle()).err().map(|cause| cause.to_string());
         self.store_health.saved(saved.is_ok() && retried.is_ok() && now.is_none());
-        let before = std::mem::replace(&mut *self.store_trouble.lock(), now.clone());
+        // Whoever looks at the status must know as well that nothing is written down.
+        let unsaved = saved.as_ref().err().map(|cause| {
+            format!("samples could not be saved, and serin tries again: {cause}")
+        });
+        let trouble = now.clone().or(unsaved);
+        let before = std::mem::replace(&mut *self.store_trouble.lock(), trouble);
         if let Some(cause) = now.filter(|now| before.as_ref() != Some(now)) {
             tracing::error!("{cause}");
         }

@@ -4,6 +4,10 @@
 const root = document.documentElement;
 const clock = document.getElementById("clock");
 let heard = Date.now();
+let stream = null;
+let isConnected = false;
+// Why the server sends this page no news, in its own words.
+let refusal = "";
 
 // Changes only what differs, so that focus stays, and a screen reader speaks only new words. What is marked with
 // data-keep is filled by another script.
@@ -43,20 +47,29 @@ function name() {
 
 function hear() {
   heard = Date.now();
+  isConnected = true;
+  refusal = "";
   tell();
 }
 
 // The server is heard every five seconds at least. After ten seconds of silence the figures are old.
 function tell() {
   const seconds = Math.round((Date.now() - heard) / 1000);
-  const isStale = seconds >= 10;
+  const isStale = refusal !== "" || seconds >= 10;
   document.body.classList.toggle("stale", isStale);
   document.getElementById("banner").hidden = !isStale;
-  clock.textContent = isStale ? `nothing new for ${seconds} s` : "up to date";
+  document.getElementById("no-news").hidden = refusal !== "";
+  document.getElementById("refusal").textContent = refusal;
+  clock.textContent = isStale ? `nothing new for ${seconds} s` : isConnected ? "up to date" : "connecting";
 }
 
 function connect() {
+  stream?.close();
+  isConnected = false;
+  // A browser opens six connections to a server, so pages that nobody sees must not hold them.
+  if (document.hidden) return;
   const events = new EventSource("live");
+  stream = events;
   events.onmessage = (event) => {
     take(event.data);
     hear();
@@ -64,13 +77,30 @@ function connect() {
   events.addEventListener("beat", hear);
   // A browser opens a broken stream again, but not one that was refused: by a server that stops, or has too many pages.
   events.onerror = () => {
-    if (events.readyState === EventSource.CLOSED) setTimeout(connect, 5000);
+    if (events.readyState !== EventSource.CLOSED) return;
+    explain();
+    setTimeout(() => events === stream && connect(), 5000);
   };
+}
+
+// The stream does not say why it was refused.
+async function explain() {
+  const asked = new AbortController();
+  const answer = await fetch("live", { signal: asked.signal }).catch(() => null);
+  const problem = answer && !answer.ok ? await answer.json().catch(() => ({})) : {};
+  asked.abort();
+  refusal = problem.detail ?? "";
+  tell();
 }
 
 name();
 connect();
 setInterval(tell, 1000);
+document.addEventListener("visibilitychange", () => {
+  // Two seconds for the first news.
+  heard = Math.max(heard, Date.now() - 8000);
+  connect();
+});
 
 // Light or dark, as the system is until somebody chooses.
 document.getElementById("theme").addEventListener("click", () => {
