@@ -14,7 +14,7 @@ WITH_TRACES := --features otlp
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring openapi calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
+.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring openapi browser screenshots calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -39,6 +39,7 @@ test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then
 	.venv/bin/python scripts/monitoring.py --serin target/debug/serin
 	.venv/bin/python scripts/openapi.py --serin target/debug/serin --examples 3
 	.venv/bin/python scripts/gates.py --serin target/debug/serin
+	.venv/bin/python scripts/browser --serin target/debug/serin
 	$(MAKE) test-python
 	scripts/dist.sh target/debug/serin target/dist-of-tests
 
@@ -75,6 +76,12 @@ monitoring: build .venv/ready ## Let a real Prometheus scrape a promotion and a 
 
 openapi: build .venv/ready ## Test every route with requests generated from the OpenAPI document
 	.venv/bin/python scripts/openapi.py --serin $(SERIN) --examples 100
+
+browser: build setup .venv/ready ## Open the page of a real server in Chromium: every state, both themes, phone to desk
+	.venv/bin/python scripts/browser --serin $(SERIN)
+
+screenshots: build setup .venv/ready ## Take pictures of every state of the page: target/screenshots, and those of the docs
+	.venv/bin/python scripts/browser --serin $(SERIN) --pictures target/screenshots
 
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
 	.venv/bin/python scripts/parity --serin $(SERIN)

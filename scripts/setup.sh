@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need, only where it is missing: a C compiler (for the SQLite
-# that is compiled in), curl (for the scenarios) and Python with venv (for the originals of imported
-# models; `make .venv/ready` installs the packages). Rust itself it only checks. On Debian and Ubuntu
-# it uses apt-get, as root or through sudo; elsewhere it says what to install.
+# that is compiled in), curl (for the scenarios), Python with venv (for the originals of imported
+# models; `make .venv/ready` installs the packages) and Chromium (for the page). Rust itself it only
+# checks. On Debian and Ubuntu it uses apt-get, as root or through sudo; elsewhere it says what to install.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -52,6 +52,7 @@ has curl || missing+=(curl)
 has cc || missing+=(gcc libc6-dev)
 # Debian's Python comes without what `python3 -m venv` needs.
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
+has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
 
 if ((${#missing[@]} > 0)); then
   install_packages "${missing[*]}"
@@ -60,4 +61,4 @@ if ((${#missing[@]} > 0)); then
   done
 fi
 check_rust
-say "curl, a C compiler, Python and Rust are here"
+say "curl, a C compiler, Python, Chromium and Rust are here"

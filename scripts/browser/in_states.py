@@ -1,0 +1,59 @@
+"""Every state of a rollout: what the page says, at every width, in light and dark, with and without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .axe import violations
+from .checks import check
+from .checks import fits
+from .checks import quiet
+from .chromium import Chromium
+from .chromium import Tab
+from .serving import Serving
+from .states import State
+
+THEMES = ("light", "dark")
+WIDTHS = (375, 1440)
+
+
+def says(state: State, text: str) -> None:
+    for words in (state.word, *state.says):
+        check(words in text, f"{words!r} is not on the page: {' '.join(text.split())[:600]}")
+
+
+def in_state(state: State, pictures: Path | None = None) -> Callable[[Serving, Chromium], None]:
+    """The test of a state; its pictures are written into a folder, if one is given."""
+
+    def test(serving: Serving, chromium: Chromium) -> None:
+        look(state, serving, chromium, pictures)
+
+    return test
+
+
+def look(state: State, serving: Serving, chromium: Chromium, pictures: Path | None) -> None:
+    """Reaches a state, and looks at its page from all sides."""
+    with serving.started(state.name, state.token, **state.settings) as server, state.reach(server):
+        with Tab(chromium) as tab:
+            tab.open(server.url).wait("clock.textContent === 'up to date'")
+            says(state, tab.text("body"))
+            check(tab.text("h1").startswith(state.word), f"the verdict is {tab.text('h1')!r}, not {state.word}")
+            fits(tab)
+            quiet(tab, server.url)
+            for width in WIDTHS:
+                tab.size(width)
+                for theme in THEMES:
+                    # Colors that fade in would have too little contrast for a moment.
+                    tab.media(prefers_color_scheme=theme, prefers_reduced_motion="reduce")
+                    if pictures is not None:
+                        (pictures / f"{state.name}-{width}-{theme}.png").write_bytes(tab.picture())
+                    found = violations(tab)
+                    check(not found, f"at {width} px, {theme}: {found}")
+            sections = tab.probe("sections")
+        with Tab(chromium, scripts=False) as plain:
+            plain.open(server.url)
+            says(state, plain.text("body"))
+            found = plain.probe("sections")
+            check(found == sections, f"without scripts there are {found}, not {sections}")
+            check(plain.js("document.querySelector('meta[http-equiv=refresh]').content") == "5", "no refresh")
