@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,9 @@ from .importing import done
 # Where the lines begin in the message.
 START = "in Python:\n"
 
+# Otherwise MLflow starts a process for each model that looks for the packages it needs.
+NO_SEARCH = {"pip_requirements": ["scikit-learn"]}
+
 
 @dataclass
 class Folder:
@@ -55,12 +59,12 @@ class Folder:
 
 def pickled(module: Any) -> Callable[..., None]:
     return lambda model, path, signature: module.save_model(
-        model, path, signature=signature, serialization_format="cloudpickle"
+        model, path, signature=signature, serialization_format="cloudpickle", **NO_SEARCH
     )
 
 
 def saved(module: Any) -> Callable[..., None]:
-    return lambda model, path, signature: module.save_model(model, path, signature=signature)
+    return lambda model, path, signature: module.save_model(model, path, signature=signature, **NO_SEARCH)
 
 
 def folders() -> list[Folder]:
@@ -81,7 +85,7 @@ def folders() -> list[Folder]:
         Folder(
             "network",
             Network(),
-            lambda model, path, signature: mlflow.onnx.save_model(model.onnx(), path, signature=signature),
+            lambda model, path, signature: mlflow.onnx.save_model(model.onnx(), path, signature=signature, **NO_SEARCH),
         ),
     ]
 
@@ -121,21 +125,26 @@ def prove_folders(data: Data, serin: Path, folder: Path) -> str:
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     # A blank, which LightGBM and ONNX write as `_`: the names must be those of the signature.
     frame = data.complete[NUMBERS][:-HOLDOUT].rename(columns={"tenure": "tenure in months"})
-    proved = []
-    for case in folders():
+    cases = folders()
+    for case in cases:
         target = data.amounts if case.is_regression else (data.target == "yes").astype(int)
         case.model.fit(frame, target[:-HOLDOUT])
         case.save(case.model, str(folder / case.name), infer_signature(frame, case.answer(frame)))
         rows = frame[:200]
         rows.assign(expected=case.answer(rows)).to_csv(folder / f"{case.name}.csv", index=False)
-        refused = run_import(serin, folder, case.name, case.name)
-        _, start, lines = refused.stderr.partition(START)
-        if refused.returncode == 0 or not start:
-            raise Failure(f"{case.name}: no lines that save the model again: {refused.stderr}")
-        run_lines(lines, folder)
-        done(run_import(serin, folder, f"{case.name}-serin", case.name))
-        proved.append(case.name)
-    return f"the lines for {', '.join(proved)} were run, and what they wrote is imported"
+    # Each case waits for other processes.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(lambda case: prove_lines(serin, folder, case.name), cases))
+    return f"the lines for {', '.join(case.name for case in cases)} were run, and what they wrote is imported"
+
+
+def prove_lines(serin: Path, folder: Path, name: str) -> None:
+    refused = run_import(serin, folder, name, name)
+    _, start, lines = refused.stderr.partition(START)
+    if refused.returncode == 0 or not start:
+        raise Failure(f"{name}: no lines that save the model again: {refused.stderr}")
+    run_lines(lines, folder)
+    done(run_import(serin, folder, f"{name}-serin", name))
 
 
 def run_lines(lines: str, folder: Path) -> None:
