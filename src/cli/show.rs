@@ -17,6 +17,7 @@ use comfy_table::presets;
 use serde::Serialize;
 
 use super::exit::USAGE_ERROR;
+use crate::service::status::report::Tone;
 use crate::text::lists::is_one_line;
 
 /// Good news.
@@ -29,6 +30,17 @@ pub const WAIT: Style = AnsiColor::Yellow.on_default().bold();
 pub const STRONG: Style = Style::new().bold();
 /// Less important.
 pub const FAINT: Style = Style::new().dimmed();
+
+/// The style of a word that is meant like this.
+pub fn style_of(tone: Tone) -> Style {
+    match tone {
+        Tone::Calm => STRONG,
+        Tone::Passes => GOOD,
+        Tone::Holds => WAIT,
+        Tone::Fails => BAD,
+        Tone::Muted => FAINT,
+    }
+}
 
 /// Prints to standard output, as `print!` does; see [`print`].
 macro_rules! out {

@@ -186,7 +186,7 @@ fn a_deployment_waits_for_the_verdict_of_a_rollout_by_hand() {
     assert_eq!(terminal.run(&["check", "--markdown"]).0, 1);
     app.rollback_canary().done();
     let (code, ended) = terminal.run(&["wait", "--for", "verdict", "--markdown"]);
-    assert!(code == 1 && ended.contains("ended ") && ended.contains("### ROLLED BACK"), "{ended}");
+    assert!(code == 1 && ended.contains("ended ") && ended.contains("### Rolled back"), "{ended}");
 }
 
 #[test]

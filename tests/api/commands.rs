@@ -70,7 +70,7 @@ fn wait_ends_with_the_rollout_and_its_exit_code_says_how() {
 
     let over = words(&ended(&[]));
     assert!(over.starts_with("No rollout is under way. Rollout 1 of model_v2 ended "), "{over}");
-    assert!(over.contains(" ago:\nROLLED BACK  model_v2"), "{over}");
+    assert!(over.contains(" ago:\nRolled back  model_v2"), "{over}");
 
     app.deploy_canary().done();
     app.promote_canary_with(&json!({ "force": true, "reason": "a test" })).done();

@@ -39,24 +39,25 @@ pub struct CheckArgs {
 pub fn run(args: &CheckArgs) -> anyhow::Result<ExitCode> {
     let status: Status = args.server.client().get("/admin/status")?.done()?;
     let health = status.health.as_ref().context(Refusal::NoCanary)?;
-    let (style, code) = match health.status {
-        HealthStatus::Ok => (show::GOOD, 0),
-        HealthStatus::Warning if health.verdict == Verdict::Promote => (show::WAIT, 0),
-        HealthStatus::Harm => (show::BAD, FAIL),
-        HealthStatus::Warning | HealthStatus::InsufficientData => (show::WAIT, INCONCLUSIVE),
+    let code = match health.status {
+        HealthStatus::Ok => 0,
+        HealthStatus::Warning if health.verdict == Verdict::Promote => 0,
+        HealthStatus::Harm => FAIL,
+        HealthStatus::Warning | HealthStatus::InsufficientData => INCONCLUSIVE,
     };
-    let word = health.status.word();
     if args.server.json {
         show::json(&Health { features: status.features.clone(), ..health.clone() })?;
         return Ok(ExitCode::from(code));
     }
     let times = args.server.times(status.at);
+    let report = Report::new(&status, &times);
+    let judged = report.condition.judged(health.status);
+    let (word, style) = (judged.word(), show::style_of(judged.tone()));
     if args.server.verbose {
         outln!("{}", styled(style, word));
         super::status::page(&status, &times, true, show::width()).print();
         return Ok(ExitCode::from(code));
     }
-    let report = Report::new(&status, &times);
     if args.markdown {
         out!("{}", markdown::page(word, &report));
         return Ok(ExitCode::from(code));

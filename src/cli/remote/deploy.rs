@@ -16,6 +16,7 @@ use crate::canary::policy::plan::Template;
 use crate::cli::numbers::finite;
 use crate::cli::show;
 use crate::service::status::Status;
+use crate::service::status::report::PROMOTE_ONCE_PASSING;
 use crate::service::status::report::words::duration;
 use crate::text::numbers::number;
 use crate::text::numbers::two_digits;
@@ -129,7 +130,7 @@ fn outcome(status: &Status) -> Vec<String> {
     let mut lines =
         vec![format!("{name} gets {percent} % of the traffic{shadow} (rollout {id}{steps}).")];
     lines.push(match &rollout.plan {
-        None => "You decide: serin promote once serin check says OK, or serin rollback.".to_owned(),
+        None => PROMOTE_ONCE_PASSING.to_owned(),
         Some(plan) => {
             let least = match &plan.time {
                 Some(time) => format!(

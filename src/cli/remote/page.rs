@@ -11,10 +11,8 @@ use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::status::Status;
 use crate::service::status::quality::TrackQuality;
-use crate::service::status::report::Condition;
 use crate::service::status::report::Report;
 use crate::service::status::report::rows::MetricRow;
-use crate::service::status::report::rows::MetricState;
 use crate::service::status::tracks::TrackStatus;
 use crate::service::status::tracks::Tracks;
 use crate::text::durations::duration;
@@ -99,7 +97,7 @@ impl Page {
             (false, true) => format!("{}{}{place}", report.headline, " ".repeat(room)),
             (false, false) => format!("{}; {place}", report.headline),
         };
-        self.labelled(word, style_of(report.condition), &text);
+        self.labelled(word, show::style_of(report.condition.tone()), &text);
         if let Some(why) = &report.why {
             self.labelled("", Style::new(), why);
         }
@@ -262,29 +260,6 @@ fn dash() -> String {
 
 /// The state in its color, with its detail.
 pub fn state(row: &MetricRow) -> String {
-    let style = match row.state {
-        MetricState::Pass => show::GOOD,
-        MetricState::Fail => show::BAD,
-        MetricState::Waiting | MetricState::Inconclusive | MetricState::Shifted => show::WAIT,
-        MetricState::NoHarm => show::GOOD,
-        MetricState::Off => show::FAINT,
-    };
-    let word = styled(style, row.state.word());
+    let word = styled(show::style_of(row.state.tone()), row.state.word());
     row.detail.as_ref().map_or_else(|| word.clone(), |detail| format!("{word}: {detail}"))
-}
-
-fn style_of(condition: Condition) -> Style {
-    match condition {
-        Condition::Stable | Condition::Promoted | Condition::Healthy => show::GOOD,
-        Condition::Harm | Condition::BreakerOpen | Condition::RolledBack | Condition::Reverted => {
-            show::BAD
-        }
-        Condition::Monitoring
-        | Condition::Waiting
-        | Condition::Holding
-        | Condition::NoVerdict
-        | Condition::Warning
-        | Condition::Paused
-        | Condition::AwaitingApproval => show::WAIT,
-    }
 }

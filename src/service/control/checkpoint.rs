@@ -8,11 +8,13 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::Control;
+use super::error::CommandError;
 use crate::canary::LogRecord;
 use crate::canary::judge::tick_log;
 use crate::service::serving::recorder::Taken;
 use crate::service::serving::seen_keys::KeySet;
 use crate::service::serving::seen_keys::RolloutKeys;
+use crate::service::status::overview::StoreLost;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
 use crate::store::ReplicaId;
@@ -120,18 +122,22 @@ impl Control {
         if let Err(cause) = &retried {
             tracing::error!(%cause, "trying again");
         }
-        let now = self.save_state().and(self.store.settle()).err().map(|cause| cause.to_string());
-        self.store_health.saved(saved.is_ok() && retried.is_ok() && now.is_none());
-        // Whoever looks at the status must know as well that nothing is written down.
-        let unsaved = saved.as_ref().err().map(|cause| {
-            format!("samples could not be saved, and serin tries again: {cause}")
-        });
-        let trouble = now.clone().or(unsaved);
-        let before = std::mem::replace(&mut *self.store_trouble.lock(), trouble);
-        if let Some(cause) = now.filter(|now| before.as_ref() != Some(now)) {
+        let settled = self.save_state().and(self.store.settle()).err().map(|it| it.to_string());
+        self.store_health.saved(saved.is_ok() && retried.is_ok() && settled.is_none());
+        let not_saved = saved.as_ref().err().map(StoreError::to_string);
+        let not_retried = || retried.as_ref().err().map(CommandError::to_string);
+        let before = self.follow_store(settled.clone().or(not_saved).or_else(not_retried));
+        if let Some(cause) = settled.filter(|cause| before.is_none_or(|it| it.cause != *cause)) {
             tracing::error!("{cause}");
         }
         saved
+    }
+
+    /// Keeps why nothing can be saved, and since when. Returns what it was before.
+    fn follow_store(&self, cause: Option<String>) -> Option<StoreLost> {
+        let mut lost = self.store_lost.lock();
+        let since = lost.as_ref().map_or_else(|| self.clock.wall(), |lost| lost.since);
+        std::mem::replace(&mut *lost, cause.map(|cause| StoreLost { since, cause }))
     }
 
     /// Saves the state once the journal has grown by a hundred entries since the last save.

@@ -37,6 +37,7 @@ use super::serving::Serving;
 use super::settings::Settings;
 use super::wakeup::Wakeup;
 use crate::canary::policy::segments::Segments;
+use crate::service::status::overview::StoreLost;
 use crate::store::Store;
 use ledger::Ledger;
 use ledger::Position;
@@ -60,8 +61,8 @@ pub struct Control {
     store: Arc<dyn Store>,
     /// The revision of the state in the store. Written every hundred entries.
     state_saved_at: AtomicU64,
-    /// Why the store cannot be used, for the status. Written once a second, held for an assignment.
-    pub(crate) store_trouble: Mutex<Option<String>>,
+    /// Since when nothing can be saved, for the status. Written once a second, held for an assignment.
+    pub(crate) store_lost: Mutex<Option<StoreLost>>,
     /// Whether saves succeed, for metrics.
     store_health: StoreHealth,
     registry: Registry,

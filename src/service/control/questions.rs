@@ -116,6 +116,7 @@ impl Control {
         let observed = live.recorder.observed();
         let samples = observed.all();
         let now = self.clock.wall();
+        let store_lost = self.store_lost.lock().clone();
         let newest = self.newest_evidence(live);
         let as_of = newest.as_ref().map(|it| it.as_of);
         let evidence = newest.map(|it| it.evidence);
@@ -160,7 +161,8 @@ impl Control {
                 "a rollback is under way: the canary gets no requests, and the journal is about to be written"
                     .to_owned()
             })
-            .or_else(|| self.store_trouble.lock().clone()),
+            .or_else(|| store_lost.as_ref().map(|lost| lost.cause.clone())),
+            store_lost,
             warnings: live.warnings().to_vec(),
             on_kept_rows: live.canary.as_ref().and_then(|canary_slot| {
                 let trial = canary_slot.loaded.trial.get()?;

@@ -150,7 +150,7 @@ impl Control {
             ledger: Mutex::new(ledger),
             judge: Mutex::new(judge),
             saved: Mutex::default(),
-            store_trouble: Mutex::default(),
+            store_lost: Mutex::default(),
             store_health: StoreHealth::default(),
             state_saved_at: from.into(),
             store,

@@ -219,16 +219,6 @@ impl HealthStatus {
             Verdict::Hold | Verdict::Rollback => HealthStatus::InsufficientData,
         }
     }
-
-    /// The word for people.
-    pub fn word(self) -> &'static str {
-        match self {
-            HealthStatus::Ok => "OK",
-            HealthStatus::Warning => "WARNING",
-            HealthStatus::Harm => "HARM",
-            HealthStatus::InsufficientData => "NOT ENOUGH DATA",
-        }
-    }
 }
 
 impl Health {

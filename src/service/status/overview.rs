@@ -66,6 +66,9 @@ pub struct Status {
     /// command returns, a side effect of the command.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Since when nothing can be saved, and why; left out while the store is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_lost: Option<StoreLost>,
     /// In which features the canary differs from stable, and what the cards of both say against it, or against the
     /// comparison.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -101,6 +104,15 @@ pub struct Status {
     pub totals: Totals,
     /// How long this process has been serving.
     pub uptime_seconds: f64,
+}
+
+/// A store in which nothing can be saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StoreLost {
+    /// When a save failed for the first time.
+    pub since: Timestamp,
+    /// Why the last one did, and what to do.
+    pub cause: String,
 }
 
 impl Status {

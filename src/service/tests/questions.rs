@@ -2,6 +2,10 @@
 
 use super::*;
 use crate::service::serving::totals::FallbackReason;
+use crate::service::status::overview::StoreLost;
+use crate::service::status::report::Condition;
+use crate::service::status::report::Report;
+use crate::service::status::report::words::Times;
 
 /// Ticks and bytes of everything that the store keeps as evidence.
 fn tick_log(bench: &Bench) -> (usize, usize) {
@@ -82,8 +86,45 @@ fn the_answer_to_a_command_says_what_the_status_says_besides() {
     let bench = Bench::new();
     let service = bench.start();
     let trouble = "the file is gone".to_owned();
-    *service.control.store_trouble.lock() = Some(trouble.clone());
+    let (since, cause) = (bench.clock.wall(), trouble.clone());
+    *service.control.store_lost.lock() = Some(StoreLost { since, cause });
     let deployed = deploy(&service, "model_v2.bin", 10.0);
     let paused = service.command(Command::Pause, None).unwrap();
     assert_eq!((deployed.note, paused.note), (Some(trouble.clone()), Some(trouble)));
+}
+
+#[test]
+fn a_rollout_is_frozen_while_its_store_is_lost() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 10.0);
+    let report = || {
+        let status = service.status();
+        (Report::new(&status, &Times::utc(status.at)), status.store_lost)
+    };
+    assert_ne!(report().0.condition, Condition::Frozen);
+    bench.store.full(true);
+    let since = bench.clock.wall();
+    for _ in 0..2 {
+        answers(&service, 20);
+        service.control.save_or_log().unwrap_err();
+        bench.clock.advance(Duration::from_secs(1));
+    }
+    let (frozen, lost) = report();
+    assert_eq!((frozen.condition, lost.unwrap().since), (Condition::Frozen, since));
+    let why = frozen.why.unwrap();
+    let goes_on = "Serving goes on with 10 %; the rollout is frozen; commands are refused.";
+    assert!(why.contains("disk is full") && why.ends_with(goes_on), "{why}");
+    assert!(frozen.next.contains("serin rollback still takes"), "{}", frozen.next);
+    assert!(frozen.notes.iter().all(|note| !note.contains("disk is full")), "{:?}", frozen.notes);
+    service.command(Command::Pause, None).unwrap_err();
+    // A rollback does not wait for the store.
+    service.command(roll_back(), None).unwrap_err();
+    let (ended, lost) = report();
+    assert_eq!((ended.condition, lost.is_some()), (Condition::RolledBack, true));
+    assert!(ended.next.contains("Commands are refused until then"), "{}", ended.next);
+    assert!(ended.notes.iter().any(|note| note.contains("disk is full")), "{:?}", ended.notes);
+    bench.store.full(false);
+    service.control.save_or_log().unwrap();
+    assert_eq!(report().1, None);
 }

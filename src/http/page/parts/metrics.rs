@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::forest::Forest;
 use super::word::Word;
+use super::word::class;
 use super::word::word;
 use crate::canary::policy::metric::Role;
 use crate::service::status::report::Report;
@@ -70,15 +71,14 @@ fn says(row: &MetricRow, state: Word) -> String {
 }
 
 fn of_state(state: MetricState) -> Word {
-    match state {
-        MetricState::Pass => word("passes", "check", "passes"),
-        MetricState::Fail => word("fails", "cross", "fails"),
-        MetricState::Shifted => word("holds", "warn", "shifted"),
-        MetricState::Waiting => word("holds", "wait", "waiting"),
-        MetricState::Inconclusive => word("holds", "wait", "inconclusive"),
-        MetricState::NoHarm => word("muted", "check", "no harm"),
-        MetricState::Off => word("muted", "", "off"),
-    }
+    let icon = match state {
+        MetricState::Pass | MetricState::NoHarm => "check",
+        MetricState::Fail => "cross",
+        MetricState::Shifted => "warn",
+        MetricState::Waiting | MetricState::Inconclusive => "wait",
+        MetricState::Off => "",
+    };
+    word(class(state.tone()), icon, state.word())
 }
 
 /// The metrics, failing ones first, then guardrails.

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::word::Word;
+use super::word::class;
 use super::word::word;
 use crate::service::status::overview::Status;
 use crate::service::status::report::Condition;
@@ -42,20 +43,15 @@ impl Verdict {
 }
 
 fn of_condition(condition: Condition) -> Word {
-    match condition {
-        Condition::Stable => word("calm", "check", "No canary"),
-        Condition::Promoted => word("calm", "check", "Promoted"),
-        Condition::Monitoring => word("calm", "eye", "Promoted"),
-        Condition::RolledBack => word("fails", "back", "Rolled back"),
-        Condition::NoVerdict => word("holds", "wait", "No verdict"),
-        Condition::Reverted => word("fails", "back", "Reverted"),
-        Condition::Waiting => word("holds", "wait", "Waiting"),
-        Condition::Holding => word("holds", "half", "Holding"),
-        Condition::Healthy => word("passes", "check", "Passing"),
-        Condition::Warning => word("holds", "warn", "Warning"),
-        Condition::Harm => word("fails", "cross", "Harmful"),
-        Condition::BreakerOpen => word("fails", "warn", "Breaker open"),
-        Condition::Paused => word("calm", "pause", "Paused"),
-        Condition::AwaitingApproval => word("calm", "eye", "Awaiting approval"),
-    }
+    let icon = match condition {
+        Condition::Stable | Condition::Promoted | Condition::Healthy => "check",
+        Condition::Monitoring | Condition::AwaitingApproval => "eye",
+        Condition::RolledBack | Condition::Reverted => "back",
+        Condition::NoVerdict | Condition::Waiting => "wait",
+        Condition::Holding => "half",
+        Condition::Warning | Condition::BreakerOpen | Condition::Frozen => "warn",
+        Condition::Harm => "cross",
+        Condition::Paused => "pause",
+    };
+    word(class(condition.tone()), icon, condition.word())
 }

@@ -1,5 +1,7 @@
 //! A state in a word.
 
+use crate::service::status::report::Tone;
+
 /// A state as a word with an icon; the color only repeats them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Word {
@@ -8,6 +10,17 @@ pub(super) struct Word {
     /// The id of its icon; empty without one.
     pub(super) icon: &'static str,
     pub(super) text: &'static str,
+}
+
+/// The class of a tone.
+pub(super) fn class(tone: Tone) -> &'static str {
+    match tone {
+        Tone::Calm => "calm",
+        Tone::Passes => "passes",
+        Tone::Holds => "holds",
+        Tone::Fails => "fails",
+        Tone::Muted => "muted",
+    }
 }
 
 pub(super) const fn word(color: &'static str, icon: &'static str, text: &'static str) -> Word {

@@ -52,31 +52,12 @@ pub enum Condition {
     Harm,
     /// The circuit breaker keeps requests from the canary.
     BreakerOpen,
+    /// The store is lost: the canary keeps its share, and no step can be taken.
+    Frozen,
     /// The rollout is on hold.
     Paused,
     /// The rollout waits for approval.
     AwaitingApproval,
-}
-
-impl Condition {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            Condition::Stable => "STABLE",
-            Condition::Promoted => "PROMOTED",
-            Condition::Monitoring => "MONITORING",
-            Condition::RolledBack => "ROLLED BACK",
-            Condition::NoVerdict => "NO VERDICT",
-            Condition::Reverted => "REVERTED",
-            Condition::Waiting | Condition::Holding => HealthStatus::InsufficientData.word(),
-            Condition::Healthy => HealthStatus::Ok.word(),
-            Condition::Warning => HealthStatus::Warning.word(),
-            Condition::Harm => HealthStatus::Harm.word(),
-            Condition::BreakerOpen => "BREAKER OPEN",
-            Condition::Paused => "PAUSED",
-            Condition::AwaitingApproval => "AWAITING APPROVAL",
-        }
-    }
 }
 
 /// A condition, and why.
@@ -95,7 +76,7 @@ impl Headline {
     pub(super) fn new(status: &Status, rows: &[MetricRow], times: &Times) -> Headline {
         match (&status.rollout, &status.canary) {
             (Some(rollout), Some(canary)) => {
-                let (condition, why) = running(status, rollout, rows);
+                let (condition, why) = running(status, rollout, rows, times);
                 let text = format!(
                     "{} gets {} % of the traffic{}",
                     canary.name,
@@ -165,9 +146,29 @@ fn idle(status: &Status, times: &Times) -> Headline {
     }
 }
 
-fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Condition, String) {
+fn running(
+    status: &Status,
+    rollout: &RolloutStatus,
+    rows: &[MetricRow],
+    times: &Times,
+) -> (Condition, String) {
     let plan = rollout.plan.as_ref();
     let health = status.health.as_ref();
+    let is_harm = health.is_some_and(|health| health.harm_detected)
+        || plan.is_some_and(|plan| plan.next == NextAction::RollBack);
+    let breaker = status.breaker.as_ref().filter(|it| it.state == BreakerState::Open);
+    if let Some(lost) = &status.store_lost
+        && !is_harm
+        && breaker.is_none()
+    {
+        let why = format!(
+            "The store is lost since {}: {}. Serving goes on with {} %; the rollout is frozen; commands are refused.",
+            times.time(lost.since),
+            lost.cause,
+            status.traffic_percent
+        );
+        return (Condition::Frozen, why);
+    }
     match status.state {
         RolloutState::Paused => {
             return (
@@ -191,13 +192,10 @@ fn running(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> (Con
         }
         RolloutState::Running | RolloutState::Idle => {}
     }
-    let is_harm = health.is_some_and(|health| health.harm_detected);
-    if is_harm || plan.is_some_and(|plan| plan.next == NextAction::RollBack) {
+    if is_harm {
         return (Condition::Harm, harm(status, rollout, rows));
     }
-    if let Some(breaker) = &status.breaker
-        && breaker.state == BreakerState::Open
-    {
+    if let Some(breaker) = breaker {
         let failures = breaker.consecutive_failures;
         let why = format!(
             "The canary failed {failures} requests in a row; {} answers, only probes reach the canary.",

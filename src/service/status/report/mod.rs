@@ -5,11 +5,13 @@
 //! - [`checklist`]: what the next step and the promotion wait for, each with how far it is.
 //! - `effect`: the answer of a command.
 //! - `condition`: which headline applies; `next`: what happens next, and what it waits for.
+//! - [`vocabulary`]: the words for conditions and metric states.
 //! - [`words`]: times, durations and numbers as the report writes them.
 
 pub mod checklist;
 pub mod rows;
 pub mod view;
+pub mod vocabulary;
 pub mod words;
 
 mod condition;
@@ -25,5 +27,7 @@ pub(crate) mod tests;
 
 pub use condition::Condition;
 pub use effect::Effect;
+pub(crate) use next::PROMOTE_ONCE_PASSING;
 pub use view::Report;
 pub use view::Reported;
+pub use vocabulary::Tone;

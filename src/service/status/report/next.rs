@@ -19,6 +19,9 @@ use crate::text::lists::list;
 
 /// What happens next, in a sentence.
 pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> String {
+    if status.store_lost.is_some() {
+        return lost(status);
+    }
     match &status.rollout {
         None => idle(status, condition, times),
         Some(rollout) => match &rollout.plan {
@@ -26,6 +29,19 @@ pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> Stri
             Some(plan) => by_plan(status, rollout, plan, times),
         },
     }
+}
+
+/// What happens while the store is lost. A rollback does not wait for the journal.
+fn lost(status: &Status) -> String {
+    let refused = match status.rollout {
+        Some(_) => {
+            "serin rollback still takes the canary's traffic away at once; other commands are refused until then"
+        }
+        None => "Commands are refused until then",
+    };
+    format!(
+        "serin tries the store again every second, and goes on by itself once it is back. {refused}."
+    )
 }
 
 fn idle(status: &Status, condition: Condition, times: &Times) -> String {
@@ -44,6 +60,10 @@ fn idle(status: &Status, condition: Condition, times: &Times) -> String {
     }
 }
 
+/// What to do by hand while nothing is decided.
+pub(crate) const PROMOTE_ONCE_PASSING: &str =
+    "You decide: serin promote once serin check says Passing, or serin rollback.";
+
 fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
     let choice = match condition {
         Condition::Harm | Condition::BreakerOpen => "You decide: serin rollback.",
@@ -57,9 +77,8 @@ fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
         | Condition::Reverted
         | Condition::Waiting
         | Condition::Holding
-        | Condition::AwaitingApproval => {
-            "You decide: serin promote once serin check says OK, or serin rollback."
-        }
+        | Condition::Frozen
+        | Condition::AwaitingApproval => PROMOTE_ONCE_PASSING,
     };
     let is_urgent = matches!(condition, Condition::Harm | Condition::BreakerOpen);
     match (rollout.remaining_bake_seconds, rollout.bake_seconds) {

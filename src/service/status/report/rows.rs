@@ -152,21 +152,6 @@ pub enum MetricState {
     Off,
 }
 
-impl MetricState {
-    /// The word for it.
-    pub fn word(self) -> &'static str {
-        match self {
-            MetricState::Pass => "pass",
-            MetricState::Fail => "fail",
-            MetricState::Shifted => "shifted",
-            MetricState::Waiting => "waiting",
-            MetricState::Inconclusive => "inconclusive",
-            MetricState::NoHarm => "no harm",
-            MetricState::Off => "off",
-        }
-    }
-}
-
 impl MetricRow {
     /// The row of a metric with this evidence.
     pub(super) fn new(metric: &Metric, evidence: &MetricEvidence, known: Known<'_>) -> MetricRow {

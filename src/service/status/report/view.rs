@@ -66,7 +66,7 @@ impl Report {
             missing: next::missing(status, condition, &metrics),
             checklists: checklists(status, condition, &metrics),
             metrics,
-            notes: notes(status),
+            notes: notes(status, condition),
         }
     }
 }
@@ -105,8 +105,11 @@ fn rows(status: &Status) -> Vec<MetricRow> {
     }
 }
 
-fn notes(status: &Status) -> Vec<String> {
-    let mut notes: Vec<String> = status.note.iter().chain(&status.warnings).cloned().collect();
+fn notes(status: &Status, condition: Condition) -> Vec<String> {
+    // Of a frozen rollout the headline has it.
+    let lost = status.store_lost.as_ref().filter(|_| condition == Condition::Frozen);
+    let note = status.note.iter().filter(|note| lost.is_none_or(|lost| lost.cause != **note));
+    let mut notes: Vec<String> = note.chain(&status.warnings).cloned().collect();
     notes.extend(status.on_kept_rows.iter().map(|on_kept_rows| on_kept_rows.message.clone()));
     notes.extend(status.features.iter().flat_map(|features| features.messages.clone()));
     notes.extend(status.queries.iter().filter_map(QueryStatus::message));
