@@ -4,8 +4,6 @@ use serde_json::Value as Json;
 use serde_json::json;
 use serin::model::Artifact;
 use serin::model::Features;
-use serin::model::Value;
-use serin::model::dataset::Column;
 use serin::model::training::synthetic::Churn;
 use serin::model::training::synthetic::churn;
 
@@ -25,14 +23,7 @@ impl Customers {
     /// Scores all customers with the artifact of the first default model.
     pub fn new(artifact: &[u8]) -> Fallible<Customers> {
         let data = churn(&Churn { rows: MANY, ..Churn::v1(11) })?;
-        let row = |row: usize| -> Json {
-            let of_row = |column: &Column| match column.value(row) {
-                Value::Number(number) => json!(number),
-                Value::Text(text) => json!(text),
-                Value::Missing => Json::Null,
-            };
-            data.columns().iter().map(of_row).collect()
-        };
+        let row = |row: usize| data.columns().iter().map(|it| it.value(row).into_json()).collect();
         let rows: Vec<Json> = (0..MANY).map(row).collect();
         let model = Artifact::from_bytes(artifact)?.model();
         let answer = |row: &Json| -> Fallible<f64> {

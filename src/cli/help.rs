@@ -57,6 +57,11 @@ fn examples(command: &str) -> &'static [&'static str] {
         "toggle-slowdown" => &["serin toggle-slowdown", "serin toggle-slowdown on --delay 50ms"],
         "feedback" => &["serin feedback AQEKAC... 1", "serin feedback --file outcomes.csv"],
         "record" => &["serin record canary 0.87", "serin record baseline 41.5 --metric revenue"],
+        "load" => &[
+            "serin load",
+            "serin load --rate 200 --keys 5000 --for 10m",
+            "serin load --data november.csv --labels Churn --label-delay 2s..10s",
+        ],
         "replay" => &["serin replay --tolerated 5%"],
         "tune" => &["serin tune --store sqlite:serin.db"],
         "config show" => &["serin config show --bake 10m"],

@@ -49,6 +49,7 @@ use remote::decide;
 use remote::deploy;
 use remote::explain;
 use remote::history;
+use remote::load;
 use remote::models;
 use remote::reports;
 use remote::shadow;
@@ -121,6 +122,10 @@ enum Command {
     Feedback(reports::FeedbackArgs),
     /// Report a value measured elsewhere
     Record(reports::RecordArgs),
+    /// Send predictions as users would; exit code 1 if none is answered
+    ///
+    /// Times are random, and slow answers do not slow them down. Random rows have the values of training.
+    Load(Box<load::LoadArgs>),
     /// List the model files of a server
     Models(models::ModelsArgs),
     /// Show the requests on which canary and stable differ most in shadow
@@ -183,6 +188,7 @@ impl Cli {
             Command::ToggleSlowdown(args) => traffic::toggle_slowdown(&args),
             Command::Feedback(args) => reports::feedback(&args),
             Command::Record(args) => reports::record(&args),
+            Command::Load(args) => load::run(&args),
             Command::Models(args) => models::run(&args),
             Command::Disagreements(args) => shadow::disagreements(&args),
             Command::ReplayRecent(args) => shadow::replay_recent(&args),

@@ -1,10 +1,7 @@
 //! Customers of the scenarios.
 
 use serde_json::Value;
-use serde_json::json;
 
-use crate::model::Value as Sent;
-use crate::model::dataset::Column;
 use crate::model::training::synthetic::Churn;
 use crate::model::training::synthetic::churn;
 
@@ -17,13 +14,6 @@ const CUSTOMERS: usize = 4000;
 /// Never with these numbers.
 pub fn customers() -> anyhow::Result<Vec<Vec<Value>>> {
     let data = churn(&Churn { rows: CUSTOMERS, ..Churn::v1(11) })?;
-    let row = |row: usize| {
-        let of_row = |column: &Column| match column.value(row) {
-            Sent::Number(number) => json!(number),
-            Sent::Text(text) => json!(text),
-            Sent::Missing => Value::Null,
-        };
-        data.columns().iter().map(of_row).collect()
-    };
+    let row = |row: usize| data.columns().iter().map(|it| it.value(row).into_json()).collect();
     Ok((0..CUSTOMERS).map(row).collect())
 }

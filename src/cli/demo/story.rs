@@ -4,17 +4,16 @@ use anyhow::bail;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
 use jiff::tz::TimeZone;
-use serde::Deserialize;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::json;
 
 use super::customers::customers;
-use crate::canary::Track;
 use crate::cli::remote::client::Client;
 use crate::cli::remote::history;
 use crate::cli::remote::page::Page;
+use crate::cli::remote::predicted::Predicted;
 use crate::cli::remote::status;
 use crate::cli::show;
 use crate::cli::show::outln;
@@ -246,20 +245,6 @@ const MAX_SECONDS: f64 = 40.0;
 
 /// Predictions between two looks at the status.
 const BETWEEN_LOOKS: u32 = 50;
-
-/// The fields of a prediction that scenarios read.
-#[derive(Deserialize)]
-pub struct Predicted {
-    model_used: String,
-    fallback: bool,
-}
-
-impl Predicted {
-    /// Whether the canary answered.
-    pub fn is_by_canary(&self) -> bool {
-        self.model_used == Track::Canary.name()
-    }
-}
 
 /// What happened to the users of a rollout.
 pub struct Met {

@@ -22,7 +22,7 @@ use crate::text::hosts::is_loopback;
 #[derive(Args, Clone, Debug)]
 pub struct ServerArgs {
     /// Address of the server
-    #[arg(long, env = "SERIN_URL", value_name = "URL", default_value = "http://127.0.0.1:8000")]
+    #[arg(long, visible_alias = "server", env = "SERIN_URL", value_name = "URL", default_value = DEFAULT_URL)]
     pub url: String,
     /// Admin token of the server
     #[arg(long, env = "SERIN_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
@@ -37,6 +37,9 @@ pub struct ServerArgs {
     #[arg(long)]
     pub utc: bool,
 }
+
+/// The address of a server with the default settings.
+const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 
 /// The longest answer that is read, in bytes: each of a thousand entries of the journal may be long.
 const MAX_ANSWER: u64 = 256 << 20;

@@ -59,7 +59,7 @@ pub struct RecordArgs {
 }
 
 /// The most labels in a request.
-const BATCH: usize = 1000;
+pub(in crate::cli::remote) const BATCH: usize = 1000;
 
 /// The most refusals that are printed.
 const MAX_SHOWN: usize = 10;
@@ -75,18 +75,18 @@ struct Recorded {
 
 /// The answer to a list.
 #[derive(Debug, Default, Deserialize)]
-struct Results {
-    recorded: u64,
-    not_counted: u64,
+pub(in crate::cli::remote) struct Results {
+    pub(in crate::cli::remote) recorded: u64,
+    pub(in crate::cli::remote) not_counted: u64,
     #[serde(default)]
-    reason: Option<String>,
-    refused: Vec<Refused>,
+    pub(in crate::cli::remote) reason: Option<String>,
+    pub(in crate::cli::remote) refused: Vec<Refused>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Refused {
+pub(in crate::cli::remote) struct Refused {
     index: u64,
-    detail: String,
+    pub(in crate::cli::remote) detail: String,
 }
 
 /// Reports one outcome, or all of a file; exit code 1 if the server refused some of them.
@@ -209,16 +209,19 @@ pub fn record(args: &RecordArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A label as the server reads it: a number or a boolean where it looks like one, and a class otherwise.
-fn label(prediction_id: &str, outcome: &str) -> Value {
-    let number = outcome.parse::<f64>().ok().filter(|number| number.is_finite());
-    let outcome = match (outcome, number) {
+fn label(prediction_id: &str, text: &str) -> Value {
+    json!({ "prediction_id": prediction_id, "outcome": outcome(text) })
+}
+
+/// An outcome as the server reads it: a number or a boolean where it looks like one, and a class otherwise.
+pub(in crate::cli::remote) fn outcome(text: &str) -> Value {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    match (text, number) {
         ("true", _) => json!(true),
         ("false", _) => json!(false),
         (_, Some(number)) => json!(number),
         (text, None) => json!(text),
-    };
-    json!({ "prediction_id": prediction_id, "outcome": outcome })
+    }
 }
 
 fn joined(header: &csv::StringRecord) -> String {
@@ -231,7 +234,6 @@ mod tests {
 
     #[test]
     fn an_outcome_is_a_number_a_boolean_or_a_class() {
-        let outcome = |text| label("id", text)["outcome"].clone();
         assert_eq!(outcome("1"), json!(1.0));
         assert_eq!(outcome("-2.5e3"), json!(-2500.0));
         assert_eq!(outcome("true"), json!(true));

@@ -19,6 +19,8 @@ use crate::service::status::report::Reported;
 /// The answer of `models`.
 #[derive(Serialize, ToSchema)]
 struct Models {
+    /// The version that is stable, with its inputs of training.
+    stable: Listed,
     /// By path.
     models: Vec<Listed>,
 }
@@ -63,8 +65,11 @@ pub async fn status(call: Call) -> Answer {
     responses((status = 200, description = "Each file with its card, or why it is not a model", body = Models)),
 )]
 pub async fn models(call: Call) -> Answer {
-    let listed = |service: &Service| Ok::<_, Problem>(service.control.registry().list());
-    json(&Models { models: call.ask(listed).await? })
+    let listed = |service: &Service| {
+        let stable = Listed::from(&*service.serving.live.load().stable);
+        Ok::<_, Problem>(Models { stable, models: service.control.registry().list() })
+    };
+    json(&call.ask(listed).await?)
 }
 
 /// The journal: what happened, and why.

@@ -19,6 +19,7 @@ use serde::de::IgnoredAny;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
+use serde_json::Value as Json;
 
 use super::Schema;
 use crate::text::bounded::text;
@@ -43,6 +44,15 @@ fn cow<'de, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Cow<'a, str>, D
 impl Value<'_> {
     /// A value that no feature takes, so that the joint schema counts it as lacking.
     pub(super) const NONE_OF_ITS_KIND: Value<'static> = Value::Number(f64::NAN);
+
+    /// The value as a client sends it.
+    pub fn into_json(self) -> Json {
+        match self {
+            Self::Number(number) => Json::from(number),
+            Self::Text(text) => Json::from(text),
+            Self::Missing => Json::Null,
+        }
+    }
 
     /// The value with owned text.
     pub fn into_owned(self) -> Value<'static> {

@@ -94,6 +94,14 @@ pub struct Listed {
     pub error: Option<String>,
 }
 
+impl From<&Loaded> for Listed {
+    fn from(loaded: &Loaded) -> Listed {
+        let Loaded { version, card, .. } = loaded;
+        let (file, name) = (version.file.clone(), version.name.clone());
+        Listed { file, version: name, card: card.clone(), error: None }
+    }
+}
+
 /// Why a model cannot be found or loaded.
 #[derive(Debug, Error)]
 pub enum RegistryError {

@@ -34,7 +34,6 @@ use super::segments;
 use crate::model::Label;
 use crate::model::Output;
 use crate::model::OutputKind;
-use crate::model::Value;
 use crate::stats::Moments;
 use crate::stats::holm;
 use crate::stats::mcnemar_exact;
@@ -284,12 +283,7 @@ impl<'c, 'm> Both<'c, 'm> {
 
     fn values(&self, row: usize) -> BTreeMap<String, Json> {
         let columns = self.models.iter().flat_map(|model| &model.columns);
-        let value = |value: Value<'_>| match value {
-            Value::Number(number) => Json::from(number),
-            Value::Text(text) => Json::from(text.into_owned()),
-            Value::Missing => Json::Null,
-        };
-        columns.map(|column| (column.name.clone(), value(column.value(row)))).collect()
+        columns.map(|column| (column.name.clone(), column.value(row).into_json())).collect()
     }
 
     fn segments(&self, segments: &[segments::Segment]) -> Vec<InSegment> {

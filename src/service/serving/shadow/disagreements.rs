@@ -120,12 +120,10 @@ pub(crate) fn shown(
             continue;
         }
         let value = match value {
-            Value::Number(number) => Json::from(*number),
             Value::Text(text) if text.chars().count() > MAX_TEXT => {
                 Json::from(text.chars().take(MAX_TEXT).chain("...".chars()).collect::<String>())
             }
-            Value::Text(text) => Json::from(text.as_ref()),
-            Value::Missing => Json::Null,
+            other => other.clone().into_json(),
         };
         let text = value.as_str().map_or(0, str::len);
         let more = feature.name.len() + text + 16;
