@@ -40,6 +40,7 @@ mod outputs;
 mod overload;
 mod page;
 mod page_acts;
+mod page_panels;
 mod trained_classes;
 
 mod segments;

@@ -1,9 +1,11 @@
 //! Questions to the service: status, health check, history. They read and write nothing.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Control;
 use super::ledger::Position;
+use super::registry::newest::Newest;
 use crate::canary::Entry;
 use crate::canary::Refusal;
 use crate::canary::Rollout;
@@ -20,6 +22,7 @@ use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::StableStatus;
 use crate::service::status::post_promotion::PostPromotionStatus;
 use crate::service::status::quality::QualityStatus;
+use crate::service::status::report::distributions::Distributions;
 use crate::service::status::shadow::ShadowStatus;
 use crate::service::status::tracks::Tracks;
 use crate::store::StoreError;
@@ -74,6 +77,19 @@ impl Control {
     /// Both tracks side by side.
     pub fn summaries(&self) -> Summaries {
         self.snapshot(&self.position.load()).summaries()
+    }
+
+    /// The distributions of both tracks at this step.
+    pub fn distributions(&self) -> Distributions {
+        let position = self.position.load();
+        let live = &position.live;
+        let kind = live.stable.inference.model().output();
+        Distributions::new(&live.recorder.observed().all(), kind)
+    }
+
+    /// The newest files of the models folder, as they were at most two seconds ago.
+    pub fn newest_models(&self) -> Arc<Newest> {
+        self.registry.newest(self.clock.steady())
     }
 
     /// What metrics are made of. Waits for no command and no disk.

@@ -1,4 +1,6 @@
-//! Registry: the artifacts in the models folder, and nothing outside it.
+//! Registry: the artifacts in the models folder, and nothing outside it. [`newest`]: a short list of them.
+
+pub mod newest;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -34,6 +36,8 @@ pub struct Registry {
     decode: Box<Decode>,
     /// The files of the latest list. Held while the folder is listed.
     listing: Mutex<BTreeMap<PathBuf, (Option<Unchanged>, Listed)>>,
+    /// The latest list of the newest files. Held while these are looked for.
+    newest: Mutex<newest::Latest>,
 }
 
 /// Identity, size and time of change (ctime) of a file that was listed. Only the system sets the time of change.
@@ -152,7 +156,12 @@ impl Registry {
 
     /// A registry with its own decoder, for tests with models that misbehave.
     pub fn with_decoder(folder: impl Into<PathBuf>, decode: Box<Decode>) -> Registry {
-        Registry { folder: folder.into(), decode, listing: Mutex::default() }
+        Registry {
+            folder: folder.into(),
+            decode,
+            listing: Mutex::default(),
+            newest: Mutex::default(),
+        }
     }
 
     /// Finds, reads and verifies the artifact at a bare file name, at a path inside the folder, at such a path with

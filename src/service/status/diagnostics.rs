@@ -5,11 +5,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::canary::judge::evidence::SequentialEvidence;
+use crate::canary::judge::margins::Margins;
 use crate::canary::judge::monitors::inputs::InputsMeasured;
+use crate::canary::judge::monitors::measured::Measured;
 use crate::canary::judge::monitors::segments::SegmentMeasured;
 use crate::canary::judge::segment_scan::SegmentFinding;
+use crate::canary::judge::segment_scan::SegmentScan;
 use crate::canary::judge::sentences;
+use crate::canary::judge::sentences::Comparison;
+use crate::canary::judge::sequential;
 use crate::canary::policy::judge_policy::RATIO_ALPHA;
+use crate::canary::policy::metric::Metric;
+use crate::canary::policy::metric::MetricName;
+use crate::canary::policy::segments::SegmentName;
+use crate::stats::Harm;
 
 /// What was observed apart from the classifications of the metrics.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
@@ -41,6 +50,42 @@ pub struct SegmentsStatus {
     pub findings: Vec<FindingStatus>,
     /// Every segment with at least one request, by metric.
     pub seen: Vec<SeenStatus>,
+    /// The strongest evidence of harm, strongest first, eight at most, for the page, which is rendered in this
+    /// process.
+    #[serde(skip)]
+    pub worst: Vec<WorstStatus>,
+}
+
+/// How many metrics of segments are shown.
+const MAX_WORST: usize = 8;
+
+/// One metric in one segment, with what it takes to draw it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WorstStatus {
+    /// `region=north`.
+    pub segment: String,
+    /// The metric.
+    pub metric: String,
+    /// Whether it is a finding.
+    pub is_found: bool,
+    /// Stable's samples.
+    pub stable: u64,
+    /// The canary's samples.
+    pub canary: u64,
+    /// The samples of each track that a comparison takes.
+    pub min_samples: u64,
+    /// Canary minus stable in the metric's unit; `None` before the first comparison.
+    pub effect: Option<f64>,
+    /// The same as text.
+    pub difference: Option<String>,
+    /// A difference within this is accepted, in the metric's unit.
+    pub accepted: f64,
+    /// A larger difference is harm.
+    pub harmful: f64,
+    /// In which direction it is worse.
+    pub harm: Harm,
+    /// The accepted margin by its name in the settings: `accepted +12 %`.
+    pub pass_margin: String,
 }
 
 /// Harm in a segment.
@@ -139,6 +184,7 @@ impl Diagnostics {
                     .map(|one| FindingStatus::new(sequential, one))
                     .collect(),
                 seen: sequential.by_segment.iter().flat_map(SeenStatus::of_segment).collect(),
+                worst: worst(sequential, scan),
             }),
             sample_ratio: Some(RatioStatus {
                 mismatch: sequential.ratio.is_off(),
@@ -182,6 +228,57 @@ impl FindingStatus {
             segment: finding.segment.to_string(),
             metric: finding.metric.to_string(),
             sentence: sentences::concern(sequential, &finding.concern()),
+        }
+    }
+}
+
+/// The metrics of segments with the strongest evidence of harm. Findings have the strongest.
+fn worst(sequential: &SequentialEvidence, scan: &SegmentScan) -> Vec<WorstStatus> {
+    let mut all: Vec<(&SegmentName, &Measured)> = sequential
+        .by_segment
+        .iter()
+        .flat_map(|one| one.metrics.iter().map(|measured| (&one.segment, measured)))
+        .collect();
+    all.sort_by(|(_, left), (_, right)| right.harm.log_e().total_cmp(&left.harm.log_e()));
+    let metric = |name: &MetricName| {
+        let mut metrics = sequential.policy.by_segment();
+        metrics.find(|metric| metric.name == *name)
+    };
+    all.into_iter()
+        .take(MAX_WORST)
+        .filter_map(|(segment, measured)| {
+            let metric = metric(&measured.metric)?;
+            let mut findings = scan.findings.iter();
+            let is_found =
+                findings.any(|it| it.segment == *segment && it.metric == measured.metric);
+            Some(WorstStatus::new(sequential, metric, (segment, measured), is_found))
+        })
+        .collect()
+}
+
+impl WorstStatus {
+    fn new(
+        sequential: &SequentialEvidence,
+        metric: &Metric,
+        (segment, measured): (&SegmentName, &Measured),
+        is_found: bool,
+    ) -> WorstStatus {
+        let evidence = sequential::evidence(&sequential.policy, metric, measured);
+        let margins = Margins::new(metric, &evidence);
+        let in_words = |effect| Comparison::new(metric, &evidence, effect, None, margins.accepted);
+        WorstStatus {
+            segment: segment.to_string(),
+            metric: metric.name.to_string(),
+            is_found,
+            stable: measured.counts.stable,
+            canary: measured.counts.canary,
+            min_samples: metric.min_samples,
+            effect: evidence.effect,
+            difference: evidence.effect.map(|effect| in_words(effect).difference),
+            accepted: margins.accepted,
+            harmful: margins.harmful,
+            harm: metric.harm,
+            pass_margin: format!("accepted {}", in_words(evidence.effect.unwrap_or(0.0)).margin),
         }
     }
 }

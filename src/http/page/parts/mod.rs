@@ -1,13 +1,18 @@
 //! The parts of the page that change, each an element with an id.
 //!
 //! - `verdict`, `traffic`, `acts`, `metrics` (with `forest`, its pictures), `checklist`, `timeline`, `notes`: what is shown of a status.
+//! - `distributions`, `segments`, `disagreements`, `models`: what is shown besides, each where there is any.
 //! - `word`: a state in a word.
 
 mod acts;
 mod checklist;
+mod disagreements;
+mod distributions;
 mod forest;
 mod metrics;
+mod models;
 mod notes;
+mod segments;
 mod timeline;
 mod traffic;
 mod verdict;
@@ -17,8 +22,12 @@ use askama::Template as _;
 
 use self::acts::Acts;
 use self::checklist::Checklists;
+use self::disagreements::Disagreements;
+use self::distributions::Distributions;
 use self::metrics::Metrics;
+use self::models::Models;
 use self::notes::Notes;
+use self::segments::Segments;
 use self::timeline::Timeline;
 use self::traffic::Traffic;
 use self::verdict::Verdict;
@@ -38,13 +47,20 @@ pub(super) fn rendered(service: &Service) -> Result<Vec<String>, Problem> {
     let times = Times::utc(status.at);
     let report = Report::new(&status, &times);
     let entries = History::new(service.newest_history(ENTRIES)?).entries;
+    // Only where they are compared.
+    let found = status.canary.is_some().then(|| service.control.distributions());
+    let disagreements = service.serving.shadow.disagreements();
     let parts = [
         Verdict::new(&status, &report).render(),
         Traffic::new(&status).render(),
         Acts::new(&status).render(),
         Metrics::new(&report).render(),
         Checklists::new(&report).render(),
+        Distributions::new(&status, found.as_ref(), &times).render(),
+        Segments::new(&status).render(),
+        Disagreements::new(&status, &disagreements, &times).render(),
         Timeline::new(&entries, &times).render(),
+        Models::of(service, &status).render(),
         Notes { notes: report.notes, revision: status.revision }.render(),
     ];
     parts.into_iter().map(|part| part.map_err(not_rendered)).collect()

@@ -3,12 +3,14 @@
 //! - [`view`]: the report: headline, reason, next step, what is missing, notes.
 //! - [`rows`]: one row per metric: role, difference, interval, margin, state.
 //! - [`checklist`]: what the next step and the promotion wait for, each with how far it is.
+//! - [`distributions`]: curves of latency and scores.
 //! - `effect`: the answer of a command.
 //! - `condition`: which headline applies; `next`: what happens next, and what it waits for.
 //! - [`vocabulary`]: the words for conditions and metric states.
 //! - [`words`]: times, durations and numbers as the report writes them.
 
 pub mod checklist;
+pub mod distributions;
 pub mod rows;
 pub mod view;
 pub mod vocabulary;
