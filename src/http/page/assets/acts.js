@@ -69,7 +69,10 @@ async function send(form) {
   if (answer.ok) {
     opened = "";
     showPanel();
-    say(result.headline ? `Done. ${result.headline}` : "Done.");
+    const done = result.headline ? `Done. ${result.headline}` : "Done.";
+    say(done);
+    // The page shows the rest, which may soon be another.
+    setTimeout(() => document.getElementById("said").textContent === done && say(""), 10000);
   } else if (answer.status === 401) {
     refuse();
   } else if (answer.status === 412) {

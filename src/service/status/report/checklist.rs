@@ -151,35 +151,27 @@ fn unharmed(rows: &[MetricRow]) -> Check {
     }
 }
 
-/// The guardrails that the promotion waits for: those that pass together, the others one by one.
+/// The guardrails that the promotion waits for: one by one, then those that it no longer waits for.
 fn metrics(rows: &[MetricRow]) -> Vec<Check> {
-    let required = rows.iter().filter(|row| row.role == Role::Guardrail && row.required);
-    let (passing, others): (Vec<&MetricRow>, Vec<&MetricRow>) =
-        required.partition(|row| matches!(row.state, MetricState::Pass | MetricState::NoHarm));
-    let mut checks: Vec<Check> = others
-        .into_iter()
-        .map(|row| {
-            let state = match row.state {
-                MetricState::Fail | MetricState::Shifted => CheckState::Refused,
-                MetricState::Pass
-                | MetricState::Waiting
-                | MetricState::Inconclusive
-                | MetricState::NoHarm
-                | MetricState::Off => CheckState::Open,
-            };
-            Check::new(format!("{} passes", row.metric), state, row.detail.clone())
-        })
-        .collect();
-    let passing: Vec<String> = passing.iter().map(|row| row.metric.clone()).collect();
-    if let Some((first, rest)) = passing.split_first() {
-        let text = if rest.is_empty() {
-            format!("{first} passes")
-        } else {
-            format!("{} pass", list(&passing))
+    let required = || rows.iter().filter(|row| row.role == Role::Guardrail && row.required);
+    let open = required().filter_map(|row| {
+        let state = match row.state {
+            MetricState::Pass | MetricState::NoHarm => return None,
+            MetricState::Fail | MetricState::Shifted => CheckState::Refused,
+            MetricState::Waiting | MetricState::Inconclusive | MetricState::Off => CheckState::Open,
         };
-        checks.push(Check::new(text, CheckState::Done, None));
-    }
-    checks
+        Some(Check::new(format!("{} passes", row.metric), state, row.detail.clone()))
+    });
+    let in_state = |state: MetricState| -> Vec<String> {
+        required().filter(|row| row.state == state).map(|row| row.metric.clone()).collect()
+    };
+    let passing = in_state(MetricState::Pass);
+    let verb = if passing.len() == 1 { "passes" } else { "pass" };
+    let passing = (!passing.is_empty()).then(|| format!("{} {verb}", list(&passing)));
+    let harmless = in_state(MetricState::NoHarm);
+    let harmless = (!harmless.is_empty()).then(|| format!("No harm found in {}", list(&harmless)));
+    let done = passing.into_iter().chain(harmless);
+    open.chain(done.map(|text| Check::new(text, CheckState::Done, None))).collect()
 }
 
 /// The steps up to the promotion.
