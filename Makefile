@@ -24,6 +24,7 @@ help: ## Print this index
 run: build models ## Train the two models if they are missing, then serve on 127.0.0.1:8000
 	@echo "Next, in a second terminal:"
 	@echo "  $(SERIN) deploy models/model_v2.bin"
+	@echo "  $(SERIN) load"
 	@echo "  $(SERIN) status --watch"
 	@echo "README.md shows the same with curl. http://127.0.0.1:8000/ shows it in a browser. Ctrl-C stops the server."
 	$(SERIN) serve

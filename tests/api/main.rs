@@ -8,6 +8,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests measure what a user would wait")]
 
 mod cli_commands;
+mod cli_load;
 mod client;
 mod followed;
 mod gates;

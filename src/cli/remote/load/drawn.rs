@@ -173,3 +173,84 @@ fn rounded(number: f64, low: f64, high: f64) -> f64 {
     let short = format!("{short:.12}").parse().unwrap_or(short);
     if step.is_normal() { short } else { number }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Schema;
+    use crate::model::inputs::Inputs;
+
+    fn histogram(missing: u64, edges: &[f64], words: &[&str], counts: &[u64]) -> InputHistogram {
+        InputHistogram {
+            missing,
+            edges: edges.to_vec(),
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            counts: counts.to_vec(),
+        }
+    }
+
+    fn feature(name: &str, levels: &[&str]) -> Feature {
+        let kind = match levels {
+            [] => FeatureKind::Numeric { mean: 40.0, scale: 10.0 },
+            levels => FeatureKind::Categorical {
+                levels: levels.iter().map(|level| (*level).to_owned()).collect(),
+            },
+        };
+        Feature { name: name.to_owned(), kind }
+    }
+
+    fn served(features: Vec<Feature>, histograms: Vec<InputHistogram>) -> Served {
+        let inputs = Inputs { rows: 100, features: histograms };
+        let schema = Schema::new(features).unwrap();
+        Served { version: "v1".to_owned(), schema, inputs: Some(inputs), answers: None }
+    }
+
+    #[test]
+    fn values_have_the_shares_and_the_form_of_training() {
+        let features = vec![
+            feature("age", &[]),
+            feature("plan", &["basic", "plus", "pro"]),
+            feature("late", &[]),
+            feature("beyond", &[]),
+        ];
+        let histograms = vec![
+            // From 18 to 80, with 20 in a bin of its own.
+            histogram(
+                10,
+                &[18_f64.next_down(), 20_f64.next_down(), 20.0, 80.0],
+                &[],
+                &[0, 10, 50, 30, 0],
+            ),
+            histogram(0, &[], &["basic"], &[90, 10]),
+            histogram(0, &[0_f64.next_down(), 0.25, 1.0], &[], &[0, 75, 25, 0]),
+        ];
+        let drawn = Drawn::new(&served(features, histograms));
+        let mut stream = Stream::new(1);
+        let rows: Vec<Json> = (0..4000).map(|_| drawn.row(&mut stream)).collect();
+        let share = |is_meant: &dyn Fn(&Json) -> bool| {
+            rows.iter().filter(|row| is_meant(row)).count() as f64 / 4000.0
+        };
+        let close = |share: f64, expected: f64| {
+            assert!((share - expected).abs() < 0.04, "{share} {expected}")
+        };
+        close(share(&|row| row["age"].is_null()), 0.1);
+        close(share(&|row| row["age"] == 20.0), 0.5);
+        close(share(&|row| row["plan"] == "basic"), 0.9);
+        close(share(&|row| row["plan"] == "pro"), 0.05);
+        close(share(&|row| row["late"].as_f64().is_some_and(|late| late <= 0.25)), 0.75);
+        let numbers = |name: &'static str| rows.iter().filter_map(move |row| row[name].as_f64());
+        assert!(numbers("age").all(|age| (18.0..=80.0).contains(&age) && age.fract() == 0.0));
+        assert!(numbers("late").all(|late| (0.0..=1.0).contains(&late)));
+        // Without a histogram, by mean and spread.
+        let mean = numbers("beyond").sum::<f64>() / numbers("beyond").count() as f64;
+        assert!((mean - 40.0).abs() < 1.0, "{mean}");
+        assert!(drawn.in_words().starts_with("random rows, each feature"), "{}", drawn.in_words());
+    }
+
+    #[test]
+    fn numbers_have_few_decimals() {
+        assert_eq!(rounded(0.123_456_789, 0.1, 0.2), 0.123);
+        assert_eq!(rounded(12_345.678, 10_000.0, 20_000.0), 12_300.0);
+        assert_eq!(rounded(1.5, 1.0, 1.0), 1.5, "no range");
+    }
+}

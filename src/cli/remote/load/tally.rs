@@ -34,7 +34,8 @@ struct State {
 struct Second {
     answered: u64,
     by_canary: u64,
-    not_sent: u64,
+    /// Because too many were under way.
+    left_out: u64,
     latency: Histogram,
 }
 
@@ -92,7 +93,7 @@ impl Default for Tally {
 impl Second {
     fn new() -> Second {
         let latency = Histogram::new(Layout::Seconds);
-        Second { answered: 0, by_canary: 0, not_sent: 0, latency }
+        Second { answered: 0, by_canary: 0, left_out: 0, latency }
     }
 }
 
@@ -105,10 +106,12 @@ impl Tally {
     /// A request was not sent: the server is away, or else too many are under way.
     pub(super) fn left_out(&self, is_away: bool) {
         let mut state = self.0.lock();
-        state.second.not_sent += 1;
         match is_away {
             true => state.counts.left_out_away += 1,
-            false => state.counts.left_out_busy += 1,
+            false => {
+                state.counts.left_out_busy += 1;
+                state.second.left_out += 1;
+            }
         }
     }
 
@@ -184,7 +187,7 @@ impl Tally {
         let State { counts, labels, .. } = &*state;
         let errors = counts.failed();
         let mut line = format!(
-            "{:>6} s  {:>9} answered  {:>6}/s  {:>5} by the canary  {errors:>3} errors",
+            "{:>5} s {:>8} answers {:>5}/s {:>4} canary {errors:>3} errors ",
             since_start.as_secs(),
             grouped(counts.answered()),
             grouped(second.answered),
@@ -192,16 +195,16 @@ impl Tally {
         );
         for (name, share) in [("p50", 0.5), ("p99", 0.99)] {
             if let Some(value) = second.latency.quantile(share) {
-                line += &format!("  {name} {}", duration(value));
+                line += &format!(" {name} {}", duration(value));
             }
         }
         if labels.recorded > 0 {
             line += &format!("  {} labels", grouped(labels.recorded));
         }
-        if second.not_sent > 0 && !state.is_away {
+        if second.left_out > 0 {
             line += &format!(
                 "  the server does not keep up: {} not sent",
-                count(second.not_sent, "request")
+                count(second.left_out, "request")
             );
         }
         line
