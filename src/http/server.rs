@@ -63,6 +63,7 @@ pub async fn run(
     let shared = Data::new(Shared {
         service: service.clone(),
         settings,
+        listens: listener.local_addr()?,
         bodies,
         analyses: AnalysisQueue::default(),
         batches,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::num::NonZero;
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub struct Shared {
     pub service: Arc<Service>,
     /// The settings.
     pub settings: Settings,
+    /// The address it listens on.
+    pub listens: SocketAddr,
     /// Room for the bodies that arrive.
     pub bodies: BodyRoom,
     /// The queue of `/analyze`.

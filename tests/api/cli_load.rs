@@ -14,6 +14,7 @@ use tempfile::tempdir;
 use crate::binary::serin;
 use crate::harness::Setup;
 use crate::harness::TestApp;
+use crate::raw;
 
 const TOKEN: &str = "correct-horse-battery-staple";
 
@@ -157,4 +158,21 @@ fn without_a_server_nothing_is_sent() {
     drop(app);
     let (code, text) = ended(command);
     assert!(code == 2 && text.contains("no answer from http://127.0.0.1:"), "{text}");
+}
+
+#[test]
+fn the_page_offers_the_command_while_no_request_comes() {
+    let (app, folder) = (TestApp::spawn(), tempdir().unwrap());
+    let page = || raw::request(app.address, "GET /", &["accept: text/html"], b"").text;
+    let deploy = format!("serin deploy MODEL --plan standard --url {}", app.address);
+    assert!(page().contains(&deploy), "{}", page());
+    app.deploy_canary().done();
+    let offered = format!("serin load --url {}", app.address);
+    let text = page();
+    assert!(text.contains(&offered) && text.contains("on silence"), "{text}");
+    assert_eq!(app.status()["report"]["start"]["command"], "serin load");
+    let mut command = serin(folder.path());
+    command.args(offered.split(' ').skip(1)).args(["--for", "1s"]);
+    assert_eq!(ended(command).0, 0);
+    assert!(!page().contains(&offered), "{}", page());
 }

@@ -128,7 +128,10 @@ pub fn page(status: &Status, times: &Times, verbose: bool, width: usize) -> Page
         page.gap();
         page.metrics(&report.metrics);
     }
-    let rest: Vec<&String> = report.missing.iter().chain(&report.notes).collect();
+    // Without a canary, the next step names the command.
+    let start = report.start.filter(|_| has_canary);
+    let start = start.map(|start| format!("{}: {}", start.words, start.command));
+    let rest: Vec<&String> = report.missing.iter().chain(&start).chain(&report.notes).collect();
     if !rest.is_empty() || has_canary {
         page.gap();
         rest.into_iter().for_each(|text| page.paragraph(text));

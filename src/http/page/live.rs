@@ -51,6 +51,7 @@ pub async fn live(call: Call) -> Answer {
 pub async fn keep_up_to_date(service: Arc<Service>, shared: web::Data<Shared>) {
     let mut looks = tokio::time::interval(EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let listens = shared.listens;
     let (mut before, mut quiet): (Vec<String>, u32) = (Vec::new(), 0);
     loop {
         looks.tick().await;
@@ -62,7 +63,9 @@ pub async fn keep_up_to_date(service: Arc<Service>, shared: web::Data<Shared>) {
         }
         let service = service.clone();
         // Fails while no thread is available, or the page cannot be rendered; the next look may do better.
-        let Ok(Ok(now)) = web::block(move || parts::rendered(&service)).await else { continue };
+        let Ok(Ok(now)) = web::block(move || parts::rendered(&service, listens)).await else {
+            continue;
+        };
         let is_new = |(place, part): &(usize, &String)| before.get(*place) != Some(part);
         let changed: Vec<&str> =
             now.iter().enumerate().filter(is_new).map(|(_, part)| part.as_str()).collect();

@@ -11,6 +11,8 @@ mod parts;
 mod protection;
 pub(crate) mod viewers;
 
+use std::net::SocketAddr;
+
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use askama::Template;
@@ -49,7 +51,8 @@ pub async fn now(call: Call) -> Answer {
         Access::Token(_) => "token",
         Access::Closed => "closed",
     };
-    let page = call.ask(move |service| rendered(service, access)).await?;
+    let listens = call.shared.listens;
+    let page = call.ask(move |service| rendered(service, access, listens)).await?;
     let mut answer = HttpResponse::Ok();
     protect(&mut answer).insert_header((header::CACHE_CONTROL, "no-store"));
     Ok(answer.content_type("text/html; charset=utf-8").body(page))
@@ -61,8 +64,12 @@ fn check(call: &Call) -> Result<(), Problem> {
     access.check_page(call.request.headers(), metrics_token.as_ref())
 }
 
-fn rendered(service: &Service, access: &'static str) -> Result<String, Problem> {
-    let parts = parts::rendered(service)?;
+fn rendered(
+    service: &Service,
+    access: &'static str,
+    listens: SocketAddr,
+) -> Result<String, Problem> {
+    let parts = parts::rendered(service, listens)?;
     let (version, assets) = (env!("CARGO_PKG_VERSION"), assets::digest());
     let page = Now { version, assets, access, parts: &parts };
     page.render().map_err(parts::not_rendered)

@@ -1,6 +1,6 @@
 //! The parts of the page that change, each an element with an id.
 //!
-//! - `verdict`, `traffic`, `acts`, `metrics` (with `forest`, its pictures), `checklist`, `timeline`, `notes`: what is shown of a status.
+//! - `verdict`, `traffic`, `acts`, `metrics` (with `forest`, its pictures), `checklist`, `start`, `timeline`, `notes`: what is shown of a status.
 //! - `distributions`, `segments`, `disagreements`, `models`: what is shown besides, each where there is any.
 //! - `word`: a state in a word.
 
@@ -13,10 +13,13 @@ mod metrics;
 mod models;
 mod notes;
 mod segments;
+mod start;
 mod timeline;
 mod traffic;
 mod verdict;
 mod word;
+
+use std::net::SocketAddr;
 
 use askama::Template as _;
 
@@ -28,6 +31,7 @@ use self::metrics::Metrics;
 use self::models::Models;
 use self::notes::Notes;
 use self::segments::Segments;
+use self::start::Start;
 use self::timeline::Timeline;
 use self::traffic::Traffic;
 use self::verdict::Verdict;
@@ -41,8 +45,8 @@ use crate::service::status::report::words::Times;
 /// Entries of the journal on the page.
 const ENTRIES: usize = 20;
 
-/// All parts, in the order of the page.
-pub(super) fn rendered(service: &Service) -> Result<Vec<String>, Problem> {
+/// All parts, in the order of the page, of a server that listens on this address.
+pub(super) fn rendered(service: &Service, listens: SocketAddr) -> Result<Vec<String>, Problem> {
     let status = service.status();
     let times = Times::utc(status.at);
     let report = Report::new(&status, &times);
@@ -54,6 +58,7 @@ pub(super) fn rendered(service: &Service) -> Result<Vec<String>, Problem> {
         Verdict::new(&status, &report).render(),
         Traffic::new(&status).render(),
         Acts::new(&status).render(),
+        Start::new(&report, listens).render(),
         Metrics::new(&report).render(),
         Checklists::new(&report).render(),
         Distributions::new(&status, found.as_ref(), &times).render(),

@@ -6,11 +6,11 @@ use utoipa::ToSchema;
 
 use super::rows::MetricRow;
 use super::rows::MetricState;
+use super::silence::silence;
 use super::words::Times;
 use super::words::duration;
 use crate::canary::judge::coverage::Coverage;
 use crate::canary::judge::sentences;
-use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Outcome;
@@ -68,9 +68,6 @@ pub(super) struct Headline {
     /// One sentence.
     pub(super) why: Option<String>,
 }
-
-/// Seconds for which the rate of requests is measured at least, once a rollout is that old.
-const RATE_SECONDS: f64 = 30.0;
 
 impl Headline {
     pub(super) fn new(status: &Status, rows: &[MetricRow], times: &Times) -> Headline {
@@ -210,23 +207,8 @@ fn running(
             "The canary gets no requests, so nothing is judged.".to_owned(),
         );
     }
-    let rate = health.and_then(|health| health.forecast.as_ref()).map(|it| &it.forecast);
-    let rate = rate.map_or(0.0, |forecast| forecast.requests_per_second);
-    let is_old = rollout.elapsed_seconds >= RATE_SECONDS;
-    // The rate of a new rollout is 0 until its first tick closes.
-    let has_begun = !is_old && status.tracks.stable.requests + status.tracks.canary.requests > 0;
-    // By hand a person may promote on what was seen before the requests stopped.
-    let is_decided = plan.is_none() && health.is_some_and(|it| it.verdict == Verdict::Promote);
-    let is_served = rollout.judges_requests();
-    if is_served && rate == 0.0 && status.traffic_percent > 0.0 && !has_begun && !is_decided {
-        let time = match is_old {
-            true => format!("No requests for {RATE_SECONDS} s"),
-            false => "No requests yet".to_owned(),
-        };
-        return (
-            Condition::Waiting,
-            format!("{time}; serin neither promotes nor rolls back on silence."),
-        );
+    if let Some(silence) = silence(status, rollout) {
+        return (Condition::Waiting, silence);
     }
     let warm_up =
         plan.map_or(0.0, |plan| plan.warm_up_until.duration_since(status.at).as_secs_f64());

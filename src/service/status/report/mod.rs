@@ -7,11 +7,13 @@
 //! - `effect`: the answer of a command.
 //! - `condition`: which headline applies; `next`: what happens next, and what it waits for.
 //! - [`vocabulary`]: the words for conditions and metric states.
+//! - [`start`]: what to do where nothing happens; `silence`: that no request comes.
 //! - [`words`]: times, durations and numbers as the report writes them.
 
 pub mod checklist;
 pub mod distributions;
 pub mod rows;
+pub mod start;
 pub mod view;
 pub mod vocabulary;
 pub mod words;
@@ -19,6 +21,7 @@ pub mod words;
 mod condition;
 mod effect;
 mod next;
+mod silence;
 
 #[cfg(test)]
 mod agreement_tests;

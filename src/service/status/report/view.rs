@@ -10,6 +10,7 @@ use super::condition::Headline;
 use super::next;
 use super::rows::Known;
 use super::rows::MetricRow;
+use super::start::Start;
 use super::words::Times;
 use crate::canary::Metric;
 use crate::canary::Verdict;
@@ -31,6 +32,8 @@ pub struct Report {
     pub missing: Option<String>,
     /// The same as a list with how far each is: for the next step, and for the promotion.
     pub checklists: Vec<Checklist>,
+    /// The one thing to do where nothing happens: without a canary, or without requests.
+    pub start: Option<Start>,
     /// A row per metric.
     pub metrics: Vec<MetricRow>,
     /// What else to know: how the versions answer the rows of the model files, features that requests lack, injected faults, stalls of the machine, failing notifications.
@@ -64,6 +67,7 @@ impl Report {
             why,
             next: next::next(status, condition, times),
             missing: next::missing(status, condition, &metrics),
+            start: Start::of(status, condition),
             checklists: checklists(status, condition, &metrics),
             metrics,
             notes: notes(status, condition),
