@@ -1,7 +1,8 @@
 //! `serin demo`: narrated scenarios over HTTP against a server in this process.
 //!
 //! Each scenario has its own server and store in a temporary folder. The exit code is 0 only if every
-//! check passed. If the reader of the output goes away, no further scenario begins.
+//! check passed. If the reader of the output goes away, no further scenario begins. `stage`: the scenarios for people
+//! who watch them on the page.
 
 pub(crate) mod own_server;
 
@@ -9,6 +10,7 @@ mod by_hand;
 mod by_plan;
 mod customers;
 mod in_shadow;
+mod stage;
 mod story;
 mod wrong_labels;
 
@@ -27,6 +29,8 @@ use super::show::styled;
 use crate::canary::policy::segments::SegmentSettings;
 use crate::cli::show::outln;
 use crate::model::ensure_default_models;
+use stage::Stage;
+use story::Pace;
 use story::Story;
 
 /// The flags of `serin demo`.
@@ -42,6 +46,9 @@ pub struct DemoArgs {
     #[arg(long, value_name = "MS", default_value_t = 25,
           value_parser = clap::value_parser!(u64).range(2..=500))]
     delay_ms: u64,
+    /// Play slowly, at one address, so that the page in a browser shows each scenario; waits for Enter before each
+    #[arg(long)]
+    page: bool,
 }
 
 /// A scenario.
@@ -116,20 +123,37 @@ pub fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
             ""
         )
     );
+    let stage = args.page.then(Stage::new).transpose()?;
     let (mut failed, mut checks) = (0, 0);
+    // Kept until the next one, so that the page shows how a scenario has ended.
+    let mut running: Option<Server> = None;
     for &scenario in Scenario::value_variants().iter().filter(|it| it.is_in(args.scenario)) {
-        let server = Server::start(&models, &folder, scenario.segments())?;
+        if let Some(stage) = &stage {
+            stage.wait()?;
+        }
+        if let Some(before) = running.take() {
+            Server::stop(before)?;
+        }
+        let port = stage.as_ref().map_or(0, |stage| stage.port);
+        let server = Server::start(&models, &folder, scenario.segments(), port)?;
         let client = Client::new(&server.url, None);
-        let mut story = Story { client, requests: args.requests, failed: 0, checks: 0 };
+        let pace = if args.page { Pace::Watched } else { Pace::Fast };
+        let mut story = Story { client, requests: args.requests, pace, failed: 0, checks: 0 };
         let played = scenario.play(&mut story, args);
         (failed, checks) = (failed + story.failed, checks + story.checks);
         // Open connections would keep the server from stopping.
         drop(story);
-        server.stop()?;
+        running = Some(server);
         if show::reader_is_gone() {
             break;
         }
         played?;
+    }
+    if let Some(stage) = stage.filter(|_| !show::reader_is_gone()) {
+        stage.wait_at_end()?;
+    }
+    if let Some(last) = running {
+        last.stop()?;
     }
     if failed == 0 {
         outln!("\n{}", styled(show::GOOD, format!("All {checks} checks passed.")));

@@ -62,6 +62,7 @@ fn examples(command: &str) -> &'static [&'static str] {
             "serin load --rate 200 --keys 5000 --for 10m",
             "serin load --data november.csv --labels Churn --label-delay 2s..10s",
         ],
+        "demo" => &["serin demo", "serin demo --page --scenario ramp"],
         "replay" => &["serin replay --tolerated 5%"],
         "tune" => &["serin tune --store sqlite:serin.db"],
         "config show" => &["serin config show --bake 10m"],

@@ -1,6 +1,7 @@
 //! A server in this process, on a free port, for commands that need one of their own.
 
 use std::future::pending;
+use std::net::Ipv4Addr;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -33,12 +34,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server with these segments, a store in memory and fault injection. Ctrl-C removes the folder and
-    /// ends the process.
+    /// Starts a server on this port (0: a free one) with these segments, a store in memory and fault injection. Ctrl-C
+    /// removes the folder and ends the process.
     pub(crate) fn start(
         models: &Path,
         folder: &TempDir,
         segments: SegmentSettings,
+        port: u16,
     ) -> anyhow::Result<Server> {
         let settings = Settings {
             store: Location::Memory,
@@ -54,7 +56,7 @@ impl Server {
             Registry::new(models),
             Arc::new(SystemClock::default()),
         )?;
-        let listener = TcpListener::bind("127.0.0.1:0").context("no free port")?;
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).context("no free port")?;
         let address = listener.local_addr()?;
         let http_settings = settings.http(address.ip())?;
         let (stop, stopped) = oneshot::channel();

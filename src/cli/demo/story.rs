@@ -1,5 +1,7 @@
 //! Narrator of a scenario: says what it does, does it, checks what must hold.
 
+use std::time::Duration;
+
 use anyhow::bail;
 use indicatif::ProgressBar;
 use indicatif::ProgressStyle;
@@ -26,12 +28,32 @@ use crate::service::status::report::words::Times;
 /// A typical customer.
 const FEATURES: [f64; 5] = [0.5, 1.2, 0.8, 0.3, 1.1];
 
+/// How fast a scenario is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// As fast as the server answers.
+    Fast,
+    /// So that people can follow it on the page.
+    Watched,
+}
+
+impl Pace {
+    /// Waits this long where people watch.
+    fn wait(self, pause: Duration) {
+        if self == Pace::Watched {
+            std::thread::sleep(pause);
+        }
+    }
+}
+
 /// The narrator of a scenario.
 pub struct Story {
     /// The client of the server.
     pub client: Client,
     /// Predictions in each burst of traffic.
     pub requests: u64,
+    /// How fast it is told.
+    pub pace: Pace,
     /// Failed checks.
     pub failed: u32,
     /// Checks so far.
@@ -48,6 +70,7 @@ impl Story {
     pub fn say(&self, what: &str) {
         let text = show::wrapped(what, "    ");
         outln!("  {} {}", styled(show::FAINT, "▸"), text.trim_start());
+        self.pace.wait(TO_READ);
     }
 
     /// Checks that this holds, and shows what was seen if it does not.
@@ -101,6 +124,7 @@ impl Story {
     /// When the server does not answer.
     pub fn predict(&self, body: &Value) -> anyhow::Result<Option<Predicted>> {
         self.ensure_reader()?;
+        self.pace.wait(BETWEEN_PREDICTIONS);
         let reply = self.client.post("/predict", body)?;
         if reply.ok { reply.done().map(Some) } else { Ok(None) }
     }
@@ -196,7 +220,7 @@ impl Story {
                 shares.push(percent);
             }
             let seconds = status.uptime_seconds - began;
-            if is_over || seconds > MAX_SECONDS {
+            if is_over || seconds > self.max_seconds() {
                 bar.finish_and_clear();
                 return Ok(Met { shares, predictions, failed, fallbacks, seconds, status });
             }
@@ -213,6 +237,13 @@ impl Story {
             }
             bar.set_message(format!("{predictions} predictions"));
             status = self.status()?;
+        }
+    }
+
+    fn max_seconds(&self) -> f64 {
+        match self.pace {
+            Pace::Fast => MAX_SECONDS,
+            Pace::Watched => MAX_SECONDS_WATCHED,
         }
     }
 
@@ -242,6 +273,15 @@ impl Story {
 
 /// A scenario that takes longer has failed.
 const MAX_SECONDS: f64 = 40.0;
+
+/// The same where people watch.
+const MAX_SECONDS_WATCHED: f64 = 240.0;
+
+/// Time to read a sentence, and to look at the page.
+const TO_READ: Duration = Duration::from_millis(1500);
+
+/// Between two predictions where people watch: a few hundred a second.
+const BETWEEN_PREDICTIONS: Duration = Duration::from_millis(3);
 
 /// Predictions between two looks at the status.
 const BETWEEN_LOOKS: u32 = 50;

@@ -99,7 +99,7 @@ pub fn run(args: &AaLive, json: bool) -> anyhow::Result<ExitCode> {
     let folder = TempDir::with_prefix("serin-aa-").context("no temporary folder")?;
     let models = folder.path().join("models");
     ensure_default_models(&models).context("cannot train the model")?;
-    let server = Server::start(&models, &folder, SegmentSettings::new())?;
+    let server = Server::start(&models, &folder, SegmentSettings::new(), 0)?;
     let client = Client::new(&server.url, None);
     let style = ProgressStyle::with_template("  {msg} {bar:30.cyan} {pos}/{len} ({eta} left)")?;
     let bar = ProgressBar::new(u64::from(runs)).with_style(style).with_message("rollouts");
