@@ -158,6 +158,10 @@ fn announce(settings: &Settings, service: &Service, address: std::net::SocketAdd
         workers = settings.workers,
         "serin listens on http://{address}"
     );
+    // A browser cannot send the token that closes the page.
+    if settings.metrics_token.is_none() {
+        tracing::info!("http://{address}/ shows rollouts in a browser");
+    }
     if let Some(canary) = &status.canary {
         let (name, percent) = (&canary.name, status.traffic_percent);
         let samples = status.tracks.canary.requests;
