@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs every block of shell and of Python in docs/models.md: what stands there does what the page says.
+"""Runs every block of shell and of Python in docs/models.md and docs/workshop.md: they do what the pages say.
 
 Each block runs in one folder with the files that the page names (a trained model in several formats, rows with its
 answers, data), against a server with a logistic regression of the same data as stable. A block that deploys is
 followed by a rollback, so that the next one can deploy. A block of Python must be what serin prints. The exit code is 0
-if every command of every block ends with 0.
+if every command of every block ends with 0. docs/workshop.md runs as a whole, on a server of its own: workshop.py.
 
     .venv/bin/python scripts/docs_commands.py --serin target/debug/serin
 """
@@ -42,6 +42,8 @@ from parity.importing import export
 from parity.importing import onnx_runtime
 from parity.models import behind_columns
 from parity.server import serving
+
+import workshop
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/models.md"
@@ -141,7 +143,7 @@ def run_python(block: str, folder: Path, variables: dict[str, str]) -> subproces
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Run every block of docs/models.md.")
+    parser = argparse.ArgumentParser(description="Run every block of docs/models.md and docs/workshop.md.")
     parser.add_argument("--serin", metavar="PATH", type=Path, default=ROOT / "target/release/serin")
     serin = parser.parse_args().serin.resolve()
     warnings.filterwarnings("ignore")
@@ -167,7 +169,7 @@ def main() -> int:
                 if ended.returncode != 0:
                     print(ended.stdout + ended.stderr, file=sys.stderr)
     print(f"docs-commands: {failures} of {len(found)} blocks failed" if failures else "docs-commands: every block ran")
-    return 1 if failures else 0
+    return 1 if failures + workshop.run(serin) else 0
 
 
 if __name__ == "__main__":
