@@ -55,6 +55,8 @@ check: setup ## What CI runs: format, lints, tests, documentation, shell scripts
 bench: ## Measure the predict path, HTTP overhead, the judge (with scipy for comparison) and whole rollouts
 	@$(MAKE) .venv/ready || echo "bench: no Python environment; the comparison with scipy is skipped"
 	$(CARGO) bench --locked --bench predict --bench http --bench judge --bench rollout
+	$(CARGO) bench --locked --bench http -- --page
+	@[[ ! -e .venv/ready ]] || .venv/bin/python scripts/browser --serin $(SERIN) --first-paint
 
 bench-train: build .venv/ready ## Compare training on a million rows with pandas and scikit-learn: CPU time and peak memory
 	.venv/bin/python scripts/bench_training.py $(SERIN)
@@ -83,6 +85,7 @@ browser: build setup .venv/ready ## Open the page of a real server in Chromium: 
 
 screenshots: build setup .venv/ready ## Take pictures of every state of the page: target/screenshots, and those of the docs
 	.venv/bin/python scripts/browser --serin $(SERIN) --pictures target/screenshots
+	cp target/screenshots/docs/*.png docs/images/
 
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
 	.venv/bin/python scripts/parity --serin $(SERIN)

@@ -46,13 +46,20 @@ install_packages() {
     apt-get install -y -qq --no-install-recommends $1 >/dev/null
 }
 
+# Only Debian has the Chromium without windows, which is quicker.
+has_browser() {
+  has chromium-headless-shell && return
+  apt-cache show chromium-headless-shell >/dev/null 2>&1 && return 1
+  has chromium || has chromium-browser || has google-chrome
+}
+
 missing=()
 has curl || missing+=(curl)
 # The C library's headers are what a bare compiler package leaves out.
 has cc || missing+=(gcc libc6-dev)
 # Debian's Python comes without what `python3 -m venv` needs.
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
-has chromium || has chromium-browser || has google-chrome || missing+=(chromium)
+has_browser || missing+=(chromium-headless-shell)
 
 if ((${#missing[@]} > 0)); then
   install_packages "${missing[*]}"

@@ -3,7 +3,8 @@
 
 Every state of a rollout is reached by requests, commands and faults, and its page is looked at from 320 to 1,440
 pixels, in light and dark, with and without scripts: it says what it must, scrolls to no side, complains of nothing,
-asks nobody else, and axe-core finds nothing serious. Then the page is watched while things happen.
+asks nobody else, and axe-core finds nothing serious. Then the page is watched while things
+happen, and people act by it alone.
 
     .venv/bin/python scripts/browser --serin target/debug/serin
     .venv/bin/python scripts/browser --serin target/debug/serin --only holding --pictures target/screenshots
@@ -23,8 +24,10 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 ROOT = SCRIPTS.parent
 sys.path[:0] = [str(SCRIPTS), str(ROOT / "python")]
 
+from browser import of_acts  # noqa: E402
 from browser import of_page  # noqa: E402
 from browser.chromium import Chromium  # noqa: E402
+from browser.first_paint import first_paint  # noqa: E402
 from browser.in_states import in_state  # noqa: E402
 from browser.serving import Serving  # noqa: E402
 from browser.states import STATES  # noqa: E402
@@ -40,7 +43,7 @@ def tests(pictures: Path | None) -> dict[str, Test]:
     states = {state.name: in_state(state, pictures) for state in STATES}
     if pictures is not None:
         return states
-    return {**states, **{test.__name__: test for test in of_page.TESTS}}
+    return {**states, **{test.__name__: test for test in [*of_page.TESTS, *of_acts.TESTS]}}
 
 
 def main() -> int:
@@ -48,6 +51,7 @@ def main() -> int:
     parser.add_argument("--serin", metavar="PATH", type=Path, default=ROOT / "target/release/serin")
     parser.add_argument("--only", metavar="NAME", nargs="+", help="only the tests with these words in their names")
     parser.add_argument("--pictures", metavar="FOLDER", type=Path, help="only take pictures of the states")
+    parser.add_argument("--first-paint", action="store_true", help="only measure the time to the first paint")
     arguments = parser.parse_args()
     if arguments.pictures is not None:
         arguments.pictures.mkdir(parents=True, exist_ok=True)
@@ -69,6 +73,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="serin-browser-", ignore_cleanup_errors=True) as folder:
         serving = Serving(arguments.serin.resolve(), Path(folder))
         with Chromium(Path(folder)) as chromium, ThreadPoolExecutor(AT_ONCE) as pool:
+            if arguments.first_paint:
+                return 0 if first_paint(serving, chromium) else 1
             list(pool.map(run, chosen.items()))
     print(f"browser: {len(chosen) - len(failed)} of {len(chosen)} pass")
     return 1 if failed or not chosen else 0

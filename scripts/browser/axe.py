@@ -15,6 +15,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 FOLDER = ROOT / "target/axe"
 
+#: What differs between light and dark.
+OF_COLORS = ["color-contrast", "link-in-text-block"]
+
 #: Everything of WCAG 2.2 at AA, and what axe calls best practice.
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
@@ -35,8 +38,10 @@ def script() -> str:
         return package.read(name).decode()
 
 
-def violations(tab: Tab) -> list[str]:
+def violations(tab: Tab, *, only_colors: bool = False) -> list[str]:
     """What is serious or critical on the page, with the first elements that have it."""
     tab.js(f"{{ {script()}; 0 }}")
-    found: Any = tab.probe("violations", TAGS)
+    found: Any = tab.probe(
+        "violations", {"type": "rule", "values": OF_COLORS} if only_colors else {"type": "tag", "values": TAGS}
+    )
     return [f"{impact}: {rule}: {'; '.join(nodes)}" for impact, rule, nodes in found if impact in BAD]

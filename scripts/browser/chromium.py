@@ -18,12 +18,16 @@ from pathlib import Path
 from typing import Any
 
 # An answer of Chromium, or something on a page, that takes longer has failed.
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 #: File descriptors of Chromium on which it reads commands and writes answers: `--remote-debugging-pipe`.
 READS, WRITES = 3, 4
 
 PROBES = Path(__file__).with_name("probes.js").read_text()
+
+#: The first that is installed. That of Debian without windows opens a page in a tenth of the time, because the others
+#: start the processes of a whole window for it.
+PROGRAMS = ["chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"]
 
 OPTIONS = [
     "--headless",
@@ -53,9 +57,9 @@ class Chromium:
     """A running Chromium. Threads may share it, each with tabs of its own."""
 
     def __init__(self, folder: Path) -> None:
-        program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+        program = next(filter(None, map(shutil.which, PROGRAMS)), None)
         if program is None:
-            raise BrowserError("chromium is not installed; run `make setup`")
+            raise BrowserError("Chromium is not installed; run `make setup`")
         commands, self._to = os.pipe()
         self._from, answers = os.pipe()
         # Bash puts both ends where Chromium expects them.

@@ -14,6 +14,16 @@ from .chromium import Tab
 from .serving import Serving
 from .states import State
 
+#: Pictures for the documents: what a window shows at first, by the state and the theme.
+OF_DOCS = {
+    ("holding", "light"),
+    ("holding", "dark"),
+    ("passing", "light"),
+    ("harmful", "light"),
+    ("rolled-back", "light"),
+}
+WINDOW = (1200, 800)
+
 THEMES = ("light", "dark")
 WIDTHS = (375, 1440)
 
@@ -32,6 +42,16 @@ def in_state(state: State, pictures: Path | None = None) -> Callable[[Serving, C
     return test
 
 
+def of_docs(state: State, tab: Tab, folder: Path) -> None:
+    """The pictures of a state in the documents."""
+    folder.mkdir(exist_ok=True)
+    tab.size(*WINDOW)
+    for theme in THEMES:
+        if (state.name, theme) in OF_DOCS:
+            tab.media(prefers_color_scheme=theme, prefers_reduced_motion="reduce")
+            (folder / f"page-{state.name}-{theme}.png").write_bytes(tab.picture(whole=False))
+
+
 def look(state: State, serving: Serving, chromium: Chromium, pictures: Path | None) -> None:
     """Reaches a state, and looks at its page from all sides."""
     with serving.started(state.name, state.token, **state.settings) as server, state.reach(server):
@@ -39,6 +59,8 @@ def look(state: State, serving: Serving, chromium: Chromium, pictures: Path | No
             tab.open(server.url).wait("clock.textContent === 'up to date'")
             says(state, tab.text("body"))
             check(tab.text("h1").startswith(state.word), f"the verdict is {tab.text('h1')!r}, not {state.word}")
+            if pictures is not None:
+                of_docs(state, tab, pictures / "docs")
             fits(tab)
             quiet(tab, server.url)
             for width in WIDTHS:
@@ -48,7 +70,7 @@ def look(state: State, serving: Serving, chromium: Chromium, pictures: Path | No
                     tab.media(prefers_color_scheme=theme, prefers_reduced_motion="reduce")
                     if pictures is not None:
                         (pictures / f"{state.name}-{width}-{theme}.png").write_bytes(tab.picture())
-                    found = violations(tab)
+                    found = violations(tab, only_colors=theme != THEMES[0])
                     check(not found, f"at {width} px, {theme}: {found}")
             sections = tab.probe("sections")
         with Tab(chromium, scripts=False) as plain:

@@ -22,6 +22,11 @@ MOST = 32
 
 TAB, ENTER = ("Tab", 9), ("Enter", 13)
 
+#: What a browser tells a page that goes behind another one, and comes back.
+SEEN = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }});"
+SEEN += "document.dispatchEvent(new Event('visibilitychange'))"
+HIDE, SHOW = SEEN.format("true"), SEEN.format("false")
+
 UP_TO_DATE = "clock.textContent === 'up to date'"
 
 
@@ -65,7 +70,10 @@ def nothing_jumps(serving: Serving, chromium: Chromium) -> None:
                         after = tab.text("h1"), tab.text("#verdict"), tab.probe("places")
                         # Another sentence may need another number of lines.
                         if before[:2] == after[:2]:
-                            check(before[2] == after[2], f"at {width} px: {before} became {after}")
+                            moved = {
+                                it: (top, after[2].get(it)) for it, top in before[2].items() if top != after[2].get(it)
+                            }
+                            check(not moved, f"at {width} px these have moved: {moved}")
                         before = after
                         time.sleep(0.1)
                     check(tab.text("#traffic dl") != text, "nothing has changed")
@@ -115,13 +123,11 @@ def one_page_too_many_is_told(serving: Serving, chromium: Chromium) -> None:
 
 def a_hidden_page_holds_no_stream(serving: Serving, chromium: Chromium) -> None:
     with serving.started("hidden") as server, opened(chromium, server) as tab:
-        hide = "Object.defineProperty(document, 'hidden', {{ value: {}, configurable: true }});"
-        tell = "document.dispatchEvent(new Event('visibilitychange'))"
-        tab.js(hide.format("true") + tell)
+        tab.js(HIDE)
         server.client.deploy(FILE, traffic_percent=10)
         time.sleep(1.5)
         check(tab.text("h1").startswith("No canary"), "a hidden page was kept up to date")
-        tab.js(hide.format("false") + tell)
+        tab.js(SHOW)
         tab.wait("document.querySelector('h1').innerText.startsWith('Waiting')")
         quiet(tab, server.url)
 

@@ -1,0 +1,95 @@
+"""People act by the page: with a token, and against somebody who was faster."""
+
+from __future__ import annotations
+
+import time
+
+from .checks import check
+from .checks import quiet
+from .chromium import Chromium
+from .chromium import Tab
+from .of_page import HIDE
+from .of_page import SHOW
+from .of_page import opened
+from .serving import Serving
+from .states import FILE
+from .states import TOKEN
+
+
+def verdict(tab: Tab, word: str) -> None:
+    tab.wait(f"document.querySelector('h1').innerText.startsWith({word!r})")
+
+
+def press(tab: Tab, act: str) -> None:
+    """Opens the panel of an act."""
+    tab.wait(f"document.querySelector('[data-opens=act-{act}]')?.getClientRects().length > 0")
+    tab.click(f"[data-opens=act-{act}]")
+    tab.wait(f"document.querySelector('#act-{act}').hidden === false")
+
+
+def confirm(tab: Tab, act: str) -> None:
+    tab.click(f"#act-{act} [type=submit]")
+
+
+def a_panel_is_left_by_escape(serving: Serving, chromium: Chromium) -> None:
+    with serving.started("escape") as server:
+        server.client.deploy(FILE, traffic_percent=10)
+        with opened(chromium, server) as tab:
+            press(tab, "pause-canary")
+            tab.key("Escape", 27)
+            tab.wait("document.querySelector('#act-pause-canary').hidden")
+            check(tab.js("document.activeElement.dataset.opens") == "act-pause-canary", "the focus is lost")
+            check(server.status()["state"] == "running", "it was sent")
+
+
+def a_wrong_token_is_refused(serving: Serving, chromium: Chromium) -> None:
+    with serving.started("token", TOKEN) as server:
+        server.client.deploy(FILE, traffic_percent=10)
+        with opened(chromium, server) as tab:
+            check(tab.probe("areGone", ".acts, .confirm"), "there are buttons without a token")
+
+            def enter(token: str) -> None:
+                tab.click("#token-field")
+                tab.type(token)
+                tab.click("#token [type=submit]")
+
+            enter("a-guess-of-the-token")
+            tab.wait("said.innerText.includes('refused this token')")
+            check(tab.probe("areGone", ".acts, .confirm"), "there are buttons with a wrong token")
+            enter(TOKEN)
+            press(tab, "pause-canary")
+            confirm(tab, "pause-canary")
+            verdict(tab, "Paused")
+            kept = tab.js("[document.cookie, JSON.stringify(localStorage), JSON.stringify(sessionStorage)].join()")
+            check(TOKEN not in kept, f"the token is kept: {kept}")
+            check(TOKEN not in tab.js("document.documentElement.outerHTML"), "the token is in the page")
+            quiet(tab, server.url, "401")
+            tab.open(server.url)
+            check(not tab.probe("areGone", "#token"), "after a reload the page does not ask for the token")
+
+
+def the_slower_of_two_is_told(serving: Serving, chromium: Chromium) -> None:
+    with serving.started("race") as server:
+        server.client.deploy(FILE, traffic_percent=10)
+        with opened(chromium, server) as tab:
+            press(tab, "rollback-canary")
+            # The page hears nothing for a moment, in which somebody else acts.
+            tab.js(HIDE)
+            server.client.set_traffic(25)
+            time.sleep(0.6)
+            confirm(tab, "rollback-canary")
+            tab.wait("said.innerText.includes('Someone was faster')")
+            check("25 %" in tab.text("#said") and "Nothing was done" in tab.text("#said"), tab.text("#said"))
+            check(server.status()["canary"] is not None, "it was rolled back")
+            tab.js(SHOW)
+            tab.wait("document.querySelector('#traffic .c').innerText.includes('25 %')")
+            confirm(tab, "rollback-canary")
+            verdict(tab, "Rolled back")
+            quiet(tab, server.url, "412")
+
+
+TESTS = [
+    a_panel_is_left_by_escape,
+    a_wrong_token_is_refused,
+    the_slower_of_two_is_told,
+]
