@@ -1,4 +1,4 @@
-"""People act by the page: with a token, and against somebody who was faster."""
+"""People act by the page alone: deploy, promote, roll back; with a token, against somebody who was faster."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ from .of_page import HIDE
 from .of_page import SHOW
 from .of_page import opened
 from .serving import Serving
+from .states import CANARY
 from .states import FILE
+from .states import STABLE
+from .states import TAIL
 from .states import TOKEN
+from .states import WIDE
+
+DEPLOY = f"form[action='admin/deploy-canary']:has([value='{FILE}'])"
+#: Metrics that are proven soon, however busy the machine is.
+PROVEN_SOON = [WIDE, TAIL]
 
 
 def verdict(tab: Tab, word: str) -> None:
@@ -29,6 +37,51 @@ def press(tab: Tab, act: str) -> None:
 
 def confirm(tab: Tab, act: str) -> None:
     tab.click(f"#act-{act} [type=submit]")
+
+
+def deploy(tab: Tab, percent: str) -> None:
+    """From the list of models."""
+    tab.wait(f"document.querySelector({DEPLOY!r})")
+    tab.js(f"document.querySelector({DEPLOY!r}).elements.traffic_percent.select()")
+    tab.js(f"document.querySelector({DEPLOY!r}).elements.traffic_percent.focus()")
+    tab.type(percent)
+    tab.click(f"{DEPLOY} [type=submit]")
+    tab.wait(f"document.querySelector('#traffic .c')?.innerText.includes('{percent} %')")
+
+
+def deploy_and_promote(serving: Serving, chromium: Chromium) -> None:
+    with serving.started("promote", metrics=PROVEN_SOON) as server, opened(chromium, server) as tab:
+        deploy(tab, "50")
+        verdict(tab, "Waiting")
+        with server.traffic():
+            verdict(tab, "Passing")
+            press(tab, "promote-canary")
+            check(f"{CANARY} answers everybody" in tab.text("#act-promote-canary"), tab.text("#act-promote-canary"))
+            confirm(tab, "promote-canary")
+            verdict(tab, "Promoted")
+        check(tab.text("#said").startswith("Done."), tab.text("#said"))
+        check(server.status()["stable"]["version"] == CANARY, "it did not become stable")
+        quiet(tab, server.url)
+
+
+def deploy_and_roll_back(serving: Serving, chromium: Chromium) -> None:
+    with serving.started("rollback") as server, opened(chromium, server) as tab:
+        deploy(tab, "10")
+        with server.traffic():
+            press(tab, "rollback-canary")
+            check(f"{STABLE} answers everybody" in tab.text("#act-rollback-canary"), tab.text("#act-rollback-canary"))
+            check(tab.js("document.activeElement.name") == "reason", "the reason has not the focus")
+            requests = tab.text("#traffic dl")
+            tab.type("support reports ")
+            # The page changes meanwhile, and neither the panel nor what is typed may be lost.
+            tab.wait(f"document.querySelector('#traffic dl').innerText !== {requests!r}")
+            tab.wait(f"document.querySelector('#traffic dl').innerText !== {tab.text('#traffic dl')!r}")
+            tab.type("odd scores")
+            confirm(tab, "rollback-canary")
+            verdict(tab, "Rolled back")
+        check("support reports odd scores" in tab.text("#timeline"), tab.text("#timeline"))
+        check(server.status()["canary"] is None, "there is still a canary")
+        quiet(tab, server.url)
 
 
 def a_panel_is_left_by_escape(serving: Serving, chromium: Chromium) -> None:
@@ -89,6 +142,8 @@ def the_slower_of_two_is_told(serving: Serving, chromium: Chromium) -> None:
 
 
 TESTS = [
+    deploy_and_promote,
+    deploy_and_roll_back,
     a_panel_is_left_by_escape,
     a_wrong_token_is_refused,
     the_slower_of_two_is_told,
