@@ -9,7 +9,9 @@
 //! full load the shadow also takes processor time. `-- --kinds` compares requests with a key, by name, with
 //! segments, and of a thousand rows, each with the bare handler at the same number of rows. `-- --scrape` measures a
 //! scrape of `/metrics` (exit code 1 if the median takes 5 ms), and what one a second costs predictions. `-- --v2` sends
-//! requests of Open Inference v2 in JSON, and the bare handler parses the same body (exit code 1 below 0.9).
+//! requests of Open Inference v2 in JSON, and the bare handler parses the same body (exit code 1 below 0.9). `-- --page`
+//! measures the bytes of the page, the CPU of open pages, and what ten of them cost predictions (exit code 1 beyond a
+//! limit).
 //!
 //! The client shares the machine with the servers, so it is kept cheap: a few connections per
 //! thread, all written to, then all read from. Exit code 1 if the throughput is below the limit, 2 if the
@@ -53,6 +55,9 @@ mod servers;
 #[path = "http/scrape.rs"]
 mod scrape;
 
+#[path = "http/page.rs"]
+mod page;
+
 const GOAL: f64 = 0.95;
 const FLOOR: f64 = 0.85;
 const V2_LIMIT: f64 = 0.9;
@@ -73,6 +78,8 @@ fn main() -> ExitCode {
         shadow()
     } else if is_given("--scrape") {
         scrape::scrape()
+    } else if is_given("--page") {
+        page::page()
     } else if is_given("--v2") {
         open_inference()
     } else if is_given("--kinds") {
