@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::canary::Verdict;
 use crate::canary::policy::Mode;
+use crate::service::status::health::HealthStatus;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::Status;
 use crate::service::status::report::words::count;
@@ -114,11 +115,12 @@ fn promotion(status: &Status, canary: &str) -> Act {
         format!("{canary} answers everybody from the next request on, in place of {stable}.");
     let passes = status.health.as_ref().is_some_and(|health| health.verdict == Verdict::Promote);
     let is_paused = status.state == RolloutState::Paused;
+    let is_ok = status.health.as_ref().is_some_and(|health| health.status == HealthStatus::Ok);
     if passes && !is_paused {
         return Act {
             route: "promote-canary",
-            // An approval is asked for first.
-            color: if status.state == RolloutState::AwaitingApproval { "" } else { "go" },
+            // An approval is asked for first, and nobody is invited past a warning.
+            color: if is_ok && status.state == RolloutState::Running { "go" } else { "" },
             label: "Promote",
             question: format!("Promote {canary}?"),
             consequences: vec![follows],

@@ -44,14 +44,19 @@ impl Row {
             role: if required { role.to_owned() } else { format!("{role}, not required") },
             stable: row.stable.clone(),
             canary: row.canary.clone(),
-            difference: row.difference.clone(),
-            interval: row.interval.clone(),
+            difference: row.difference.as_deref().map(with_minus),
+            interval: row.interval.as_deref().map(with_minus),
             forest: Forest::new(row.numbers.as_ref(), says(row, state), margin, is_bad),
             state,
             is_off: row.state == MetricState::Off,
             detail: row.detail.clone(),
         }
     }
+}
+
+/// With minus signs, which are as wide as digits and plus signs, for hyphens before digits.
+fn with_minus(numbers: &str) -> String {
+    numbers.replace('-', "\u{2212}")
 }
 
 /// The row as a sentence, for those who do not see its picture.

@@ -55,7 +55,7 @@ pub(super) fn rendered(service: &Service, listens: SocketAddr) -> Result<Vec<Str
     let found = status.canary.is_some().then(|| service.control.distributions());
     let disagreements = service.serving.shadow.disagreements();
     let parts = [
-        Verdict::new(&status, &report).render(),
+        Verdict::new(&status, &report, &times).render(),
         Traffic::new(&status).render(),
         Acts::new(&status).render(),
         Start::new(&report, listens).render(),

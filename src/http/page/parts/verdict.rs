@@ -8,6 +8,7 @@ use super::word::word;
 use crate::service::status::overview::Status;
 use crate::service::status::report::Condition;
 use crate::service::status::report::Report;
+use crate::service::status::report::words::Times;
 
 /// How the rollout is doing, why, and what happens next.
 #[derive(Debug, Template)]
@@ -23,7 +24,7 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    pub(super) fn new(status: &Status, report: &Report) -> Verdict {
+    pub(super) fn new(status: &Status, report: &Report, times: &Times) -> Verdict {
         let place = status.rollout.as_ref().map(|rollout| {
             let steps = rollout
                 .plan
@@ -31,14 +32,48 @@ impl Verdict {
                 .map(|plan| format!(", step {} of {}", plan.position, plan.plan.steps.len()));
             format!("Rollout {}{}", rollout.id, steps.unwrap_or_default())
         });
+        let (headline, why) = ended(status, report, times)
+            .unwrap_or_else(|| (report.headline.clone(), report.why.clone()));
         Verdict {
             word: of_condition(report.condition),
-            headline: report.headline.clone(),
-            why: report.why.clone(),
+            headline,
+            why,
             next: report.next.clone(),
             missing: report.missing.clone(),
             place,
         }
+    }
+}
+
+/// Who gets what without a rollout under way, and why: the line of the terminal in two, because the first is large.
+fn ended(status: &Status, report: &Report, times: &Times) -> Option<(String, Option<String>)> {
+    let stable = &status.stable.version.name;
+    let all = format!("{stable} answers everybody");
+    let last = status.last_rollout.as_ref();
+    let at = last.map(|last| format!("At {}: {}.", times.time(last.at), last.reason));
+    let nothing = last.map(|last| format!("{} gets nothing; {all}", last.canary.name));
+    match report.condition {
+        Condition::Stable => {
+            let since = format!("Stable since {}.", times.time(status.stable.since));
+            Some((all, Some(since)))
+        }
+        Condition::Promoted => Some((all, at)),
+        Condition::Monitoring => {
+            let until = status.post_promotion.as_ref()?.until;
+            let why = report.why.as_deref().unwrap_or_default();
+            Some((all, Some(format!("{why} Labels are watched until {}.", times.time(until)))))
+        }
+        Condition::RolledBack | Condition::Reverted => Some((nothing?, at)),
+        Condition::NoVerdict => Some((nothing?, Some(format!("{} It is not quarantined.", at?)))),
+        Condition::Waiting
+        | Condition::Holding
+        | Condition::Healthy
+        | Condition::Warning
+        | Condition::Harm
+        | Condition::BreakerOpen
+        | Condition::Frozen
+        | Condition::Paused
+        | Condition::AwaitingApproval => None,
     }
 }
 

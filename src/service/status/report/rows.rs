@@ -236,9 +236,11 @@ impl MetricRow {
         let it = Comparison::new(metric, evidence, effect, interval, margins.accepted);
         let numbers = Numbers::new(metric, evidence, margins, (effect, interval));
         let value = |value: f64| value_in_words(metric, value);
+        // An uncertain difference may be larger than the value, and no time is below zero.
+        let is_possible = |it: &f64| *it >= 0.0 || metric.source.properties().unit != Unit::Seconds;
         MetricRow {
             stable: numbers.stable.map(value),
-            canary: numbers.stable.map(|stable| value(stable + effect)),
+            canary: numbers.stable.map(|it| it + effect).filter(is_possible).map(value),
             difference: Some(it.difference),
             interval: it.interval,
             numbers: Some(numbers),
