@@ -64,6 +64,7 @@ fn examples(command: &str) -> &'static [&'static str] {
         ],
         "demo" => &["serin demo", "serin demo --page --scenario ramp"],
         "replay" => &["serin replay --tolerated 5%"],
+        "report" => &["serin report latest --output report.html", "serin report 3 --json"],
         "tune" => &["serin tune --store sqlite:serin.db"],
         "config show" => &["serin config show --bake 10m"],
         "config check" => {

@@ -51,6 +51,7 @@ use remote::explain;
 use remote::history;
 use remote::load;
 use remote::models;
+use remote::report;
 use remote::reports;
 use remote::shadow;
 use remote::status;
@@ -134,6 +135,8 @@ enum Command {
     ReplayRecent(shadow::ReplayRecentArgs),
     /// List what happened, and why
     History(history::HistoryArgs),
+    /// Write a rollout into a page that needs no server: verdict, metrics, timeline, policy
+    Report(report::ReportArgs),
     /// Recompute the verdicts in the journal, or try another policy on them; exit code 0
     /// equal, 1 different, 3 no evidence stored
     Replay(replay::ReplayArgs),
@@ -193,6 +196,7 @@ impl Cli {
             Command::Disagreements(args) => shadow::disagreements(&args),
             Command::ReplayRecent(args) => shadow::replay_recent(&args),
             Command::History(args) => history::run(&args),
+            Command::Report(args) => report::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Tune(args) => tune::run(&args),
             Command::Config(args) => config::run(&args),

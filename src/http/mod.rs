@@ -5,7 +5,7 @@
 //! - [`protocols`]: `/predict` and the protocols of other servers: how each reads rows and writes answers.
 //! - `predicting`: a prediction, whatever the protocol. [`answer`]: what handlers take and answer.
 //! - [`problem`]: every error with its status code.
-//! - [`page`]: the page in a browser.
+//! - [`page`]: the page in a browser. `past`: what is asked of past rollouts. `query`: fields of a query.
 //! - [`openapi`]: what the OpenAPI document says besides the types.
 //! - [`access`] and [`guard`]: who may use `/admin` and report outcomes.
 //! - [`trace`]: which requests are followed in logs and traces.
@@ -28,6 +28,9 @@ pub mod trace;
 pub(crate) mod predicting;
 
 pub mod protocols;
+
+pub(crate) mod past;
+mod query;
 
 pub mod page;
 

@@ -21,6 +21,7 @@ use self::form::Form;
 use crate::canary::Refusal;
 use crate::canary::traffic::prediction_id::IdError;
 use crate::service::CommandError;
+use crate::service::control::audit::ReplayError;
 use crate::service::control::registry::RegistryError;
 use crate::service::reported::feedback::FeedbackError;
 use crate::service::reported::recordings::RecordError;
@@ -72,6 +73,7 @@ kinds! {
     NOT_FOUND {
         NoSuchRoute: "no_such_route", "No such route";
         NoSuchModel: "no_such_model", "No such model";
+        NoSuchRollout: "no_such_rollout", "No such rollout";
     }
     METHOD_NOT_ALLOWED {
         MethodNotAllowed: "method_not_allowed", "Method not allowed";
@@ -391,6 +393,17 @@ impl Classified for StoreError {
             | StoreError::Foreign { .. }
             | StoreError::Damaged { .. }
             | StoreError::Sqlite(_) => Kind::StoreFailed,
+        }
+    }
+}
+
+impl Classified for ReplayError {
+    fn kind(&self) -> Kind {
+        match self {
+            ReplayError::NoRollout(_) | ReplayError::NoneYet => Kind::NoSuchRollout,
+            ReplayError::Policy(_) | ReplayError::NotRecorded { .. } => Kind::InvalidQuery,
+            ReplayError::Store(cause) => cause.kind(),
+            ReplayError::NotKept { .. } | ReplayError::Log(_) => Kind::StoreFailed,
         }
     }
 }

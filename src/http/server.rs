@@ -66,6 +66,7 @@ pub async fn run(
         listens: listener.local_addr()?,
         bodies,
         analyses: AnalysisQueue::default(),
+        replays: AnalysisQueue::running(1),
         batches,
         scrapes: Semaphore::new(1),
         documents: Semaphore::new(1),

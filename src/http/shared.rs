@@ -30,6 +30,8 @@ pub struct Shared {
     pub bodies: BodyRoom,
     /// The queue of `/analyze`.
     pub analyses: AnalysisQueue,
+    /// The queue of past rollouts that are judged again: one at a time, because one takes seconds of a core.
+    pub replays: AnalysisQueue,
     /// The queue of large predictions.
     pub batches: BatchQueue,
     /// The turn of a scrape: a flood of them takes one core and one thread.
@@ -118,14 +120,19 @@ pub struct AnalysisQueue {
 
 impl Default for AnalysisQueue {
     fn default() -> AnalysisQueue {
-        AnalysisQueue {
-            waiting: Semaphore::new(WAITING_ANALYSES),
-            running: Arc::new(Semaphore::new(RUNNING_ANALYSES)),
-        }
+        AnalysisQueue::running(RUNNING_ANALYSES)
     }
 }
 
 impl AnalysisQueue {
+    /// A queue of which so many run at once.
+    pub(crate) fn running(at_once: usize) -> AnalysisQueue {
+        AnalysisQueue {
+            waiting: Semaphore::new(WAITING_ANALYSES),
+            running: Arc::new(Semaphore::new(at_once)),
+        }
+    }
+
     /// Waits for a permit to run an analysis.
     pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let full = || {

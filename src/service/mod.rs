@@ -34,6 +34,7 @@ use crate::store::StoreError;
 use crate::text::exposition::Format;
 use clock::Clock;
 use control::Control;
+use control::audit::Question;
 use control::registry::Registry;
 use notify::Notifications;
 use reported::Reported;
@@ -47,6 +48,8 @@ use serving::predict::Prediction;
 use serving::predict::Request;
 use status::Status;
 use status::health::Health;
+use status::past::PastRollout;
+use status::past::Rollouts;
 
 pub use control::audit::ReplayError;
 pub use control::command::Command;
@@ -175,6 +178,16 @@ impl Service {
     /// See [`Control::newest_history`].
     pub fn newest_history(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
         self.control.newest_history(limit)
+    }
+
+    /// See [`Control::rollouts`].
+    pub fn rollouts(&self, before: Option<u64>, limit: usize) -> Result<Rollouts, StoreError> {
+        self.control.rollouts(before, limit)
+    }
+
+    /// See [`Control::past_rollout`].
+    pub fn past_rollout(&self, question: &Question) -> Result<PastRollout, ReplayError> {
+        self.control.past_rollout(question)
     }
 }
 

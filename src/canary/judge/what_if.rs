@@ -4,8 +4,11 @@
 //! from stable's observations before the first tick. How the rollout would have continued after another
 //! verdict is unknown: the ticks end where it ended.
 
+mod changes;
+
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::evidence::SequentialEvidence;
 use super::monitors::Monitors;
@@ -16,8 +19,10 @@ use super::tick_log::replay;
 use super::verdict::Verdict;
 use crate::canary::policy::judge_policy::JudgePolicy;
 
+pub use changes::Changes;
+
 /// The verdicts of the sequential judge over all ticks of a rollout.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Course {
     /// The number of ticks.
     pub ticks: u64,
@@ -30,7 +35,7 @@ pub struct Course {
 }
 
 /// The verdict after one tick.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct Moment {
     /// The number of ticks so far.
     pub tick: u64,

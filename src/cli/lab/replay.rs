@@ -19,6 +19,7 @@ use crate::service::control::audit;
 use crate::service::control::audit::Outcome;
 use crate::service::control::audit::Recomputed;
 use crate::service::control::audit::RolloutRecord;
+use crate::service::status::past::in_words;
 use crate::store;
 use crate::store::Location;
 use crate::store::Store;
@@ -112,32 +113,13 @@ fn recompute(
     if is_json {
         show::json(&summary)?;
     } else {
-        outln!("{}", summary.sentence());
+        outln!("{}", in_words(&summary.verdicts));
     }
     Ok(match &summary {
         Summary { differ: 1.., .. } => ExitCode::from(FAIL),
         Summary { not_kept: 0, other_version: 0, .. } => ExitCode::SUCCESS,
         Summary { .. } => ExitCode::from(INCONCLUSIVE),
     })
-}
-
-impl Summary {
-    fn sentence(&self) -> String {
-        let total = self.verdicts.len();
-        let (verdicts, all) = if total == 1 { ("verdict", "") } else { ("verdicts", "all ") };
-        if self.equal == total {
-            return format!("{total} {verdicts} recomputed: {all}equal to the journal");
-        }
-        let parts = [
-            (self.equal, "equal"),
-            (self.differ, "different"),
-            (self.not_kept, "not recomputable because the ticks are no longer stored"),
-            (self.other_version, "given by another version of the judge"),
-        ];
-        let parts = parts.iter().filter(|(count, _)| *count > 0);
-        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
-        format!("{total} {verdicts} recomputed: {}", parts.join(", "))
-    }
 }
 
 fn print(record: &RolloutRecord, recomputed: &[Recomputed]) {

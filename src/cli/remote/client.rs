@@ -57,6 +57,9 @@ pub struct Client {
     token: Option<String>,
 }
 
+/// What a request came to.
+type Outcome = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
+
 /// An answer.
 pub struct Reply {
     /// Whether it is a success.
@@ -89,11 +92,27 @@ impl Client {
     /// # Errors
     /// When the server cannot be reached, or its answer is not JSON.
     pub fn get(&self, path: &str) -> anyhow::Result<Reply> {
+        self.reply(self.asked(path))
+    }
+
+    /// Sends a GET request for a text.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or refuses.
+    pub fn get_text(&self, path: &str) -> anyhow::Result<String> {
+        let asked = self.asked(path);
+        if asked.as_ref().is_ok_and(|response| response.status().is_success()) {
+            return self.text(asked).map(|(_, text)| text);
+        }
+        bail!("{}", self.reply(asked)?.refusal());
+    }
+
+    fn asked(&self, path: &str) -> Outcome {
         let mut request = self.agent.get(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        self.reply(request.call())
+        request.call()
     }
 
     /// Sends a POST request.
@@ -111,19 +130,21 @@ impl Client {
         self.reply(request.send(body.to_string()))
     }
 
-    fn reply(
-        &self,
-        outcome: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> anyhow::Result<Reply> {
+    fn reply(&self, outcome: Outcome) -> anyhow::Result<Reply> {
+        let (ok, text) = self.text(outcome)?;
+        let body = serde_json::from_str(&text)
+            .with_context(|| format!("{} does not answer like serin; check --url", self.url))?;
+        Ok(Reply { ok, body })
+    }
+
+    /// Whether it is a success, and the body.
+    fn text(&self, outcome: Outcome) -> anyhow::Result<(bool, String)> {
         let mut response = outcome.with_context(|| {
             format!("no answer from {}; start a server with serin serve, or pass --url", self.url)
         })?;
         let ok = response.status().is_success();
         let body = response.body_mut().with_config().limit(MAX_ANSWER);
-        let text = body.read_to_string().with_context(|| self.url.clone())?;
-        let body = serde_json::from_str(&text)
-            .with_context(|| format!("{} does not answer like serin; check --url", self.url))?;
-        Ok(Reply { ok, body })
+        Ok((ok, body.read_to_string().with_context(|| self.url.clone())?))
     }
 }
 

@@ -57,7 +57,9 @@ fn statuses(path: &str, has_body: bool) -> BTreeSet<u16> {
     }
     match path {
         "/feedback" => kinds.push(Kind::FeedbackExpired),
-        "/admin/history" | "/verdict" => kinds.push(Kind::InvalidQuery),
+        "/admin/history" | "/admin/rollouts" | "/admin/rollouts/{id}" | "/verdict" => {
+            kinds.push(Kind::InvalidQuery)
+        }
         "/admin/check-canary-health" => kinds.push(Kind::NoCanary),
         _ => {}
     }

@@ -11,9 +11,13 @@ use crate::http::answer::Call;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 
+/// The style sheet, which is also part of pages that are written to a file.
+pub(super) const STYLE: &str = include_str!("assets/style.css");
+
 /// The files, each with its type.
-const FILES: [(&str, &str, &str); 3] = [
-    ("style.css", "text/css; charset=utf-8", include_str!("assets/style.css")),
+const FILES: [(&str, &str, &str); 4] = [
+    ("style.css", "text/css; charset=utf-8", STYLE),
+    ("theme.js", "text/javascript; charset=utf-8", include_str!("assets/theme.js")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
     ("acts.js", "text/javascript; charset=utf-8", include_str!("assets/acts.js")),
 ];

@@ -2,12 +2,14 @@
 //!
 //! - `parts`: what changes, a file for each part.
 //! - `live`: sends the parts that change. `viewers`: to whom.
+//! - `past`: the pages of earlier rollouts.
 //! - `assets`: style sheet and script, in the binary. `protection`: headers that keep other sites away.
 //! - `templates/`: the HTML, with a file for each part of the page.
 
 mod assets;
 mod live;
 mod parts;
+mod past;
 mod protection;
 pub(crate) mod viewers;
 
@@ -28,6 +30,8 @@ use crate::service::Service;
 pub use self::assets::asset;
 pub use self::live::keep_up_to_date;
 pub use self::live::live;
+pub use self::past::rollout;
+pub use self::past::rollouts;
 
 /// The whole page.
 #[derive(Debug, Template)]

@@ -1,6 +1,5 @@
 //! Reports under `/admin`: health, status, models and history. None of them changes anything.
 
-use actix_web::web::Query;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,6 +9,7 @@ use crate::http::answer::json;
 use crate::http::answer::json_at;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
+use crate::http::query::Fields;
 use crate::service::Service;
 use crate::service::control::registry::Listed;
 use crate::service::status::health::Health;
@@ -25,7 +25,7 @@ struct Models {
     models: Vec<Listed>,
 }
 
-const DEFAULT_PAGE: usize = 100;
+const DEFAULT_PAGE: u64 = 100;
 const MAX_PAGE: u64 = 1000;
 
 /// How the canary is doing.
@@ -85,7 +85,9 @@ pub async fn models(call: Call) -> Answer {
     responses((status = 200, description = "The newest entries, or those after `after`, oldest first", body = History)),
 )]
 pub async fn history(call: Call) -> Answer {
-    let (limit, after) = page(call.request.query_string())?;
+    let fields = Fields::of(call.request.query_string(), &["limit", "after"])?;
+    let limit = page(&fields)?;
+    let after = fields.whole("after")?;
     let history = call.ask(move |service| {
         let entries = match after {
             Some(after) => service.history(after, limit),
@@ -96,31 +98,12 @@ pub async fn history(call: Call) -> Answer {
     json(&history.await?)
 }
 
-fn page(query: &str) -> Result<(usize, Option<u64>), Problem> {
-    let invalid = |detail: String| Problem::new(Kind::InvalidQuery, detail);
-    let pairs: Query<Vec<(String, String)>> =
-        Query::from_query(query).map_err(|_| invalid(format!("{query:?} is not a query")))?;
-    let (mut limit, mut after) = (None, None);
-    for (name, value) in pairs.into_inner() {
-        let place = match name.as_str() {
-            "limit" => &mut limit,
-            "after" => &mut after,
-            _ => return Err(invalid(format!("`{name}` is unknown; use `limit` and `after`"))),
-        };
-        let is_whole = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-        if !is_whole {
-            let detail = format!("{name}: {value:?} is not a number; use a whole number from 0");
-            return Err(invalid(detail));
-        }
-        // A number beyond all revisions is after all of them.
-        let number = value.parse().unwrap_or(u64::MAX);
-        if name == "limit" && number > MAX_PAGE {
-            return Err(invalid(format!("limit: {value} is out of range; use 0 to {MAX_PAGE}")));
-        }
-        if place.replace(number).is_some() {
-            return Err(invalid(format!("{name}: sent twice; send it once")));
-        }
+/// The most entries that are asked for.
+pub(super) fn page(fields: &Fields) -> Result<usize, Problem> {
+    let limit = fields.whole("limit")?.unwrap_or(DEFAULT_PAGE);
+    if limit > MAX_PAGE {
+        let detail = format!("limit: {limit} is out of range; use 0 to {MAX_PAGE}");
+        return Err(Problem::new(Kind::InvalidQuery, detail));
     }
-    let limit = limit.and_then(|limit| usize::try_from(limit).ok());
-    Ok((limit.unwrap_or(DEFAULT_PAGE), after))
+    Ok(limit as usize)
 }

@@ -20,6 +20,7 @@ use super::feedback;
 use super::flagger;
 use super::health;
 use super::metrics;
+use super::rollouts;
 use super::shadow;
 use super::verdict;
 use crate::http::answer::Answer;
@@ -89,6 +90,8 @@ use crate::service::Service;
         admin::health,
         admin::models,
         admin::history,
+        rollouts::rollouts,
+        rollouts::rollout,
         shadow::disagreements,
         commands::deploy,
         commands::promote,
@@ -228,6 +231,8 @@ mod tests {
     use super::*;
     use crate::service::status::health::Health;
     use crate::service::status::history::History;
+    use crate::service::status::past::PastRollout;
+    use crate::service::status::past::Rollouts;
     use crate::service::status::report::Effect;
     use crate::service::status::report::Reported;
 
@@ -235,7 +240,9 @@ mod tests {
     #[test]
     fn no_two_types_have_one_name() {
         let mut all = Vec::new();
-        for add in [Reported::schemas, Health::schemas, History::schemas, Effect::schemas] {
+        let of_past = [Rollouts::schemas, PastRollout::schemas];
+        let others = [Reported::schemas, Health::schemas, History::schemas, Effect::schemas];
+        for add in others.into_iter().chain(of_past) {
             add(&mut all);
         }
         let mut named: BTreeMap<String, Value> = BTreeMap::new();

@@ -3,7 +3,7 @@
 //! - `/predict`: open to every client. [`feedback`]: labels of its answers.
 //! - [`analysis`]: values measured elsewhere: `/record`, `/analyze`, `/status`, `/reset`.
 //! - [`commands`]: `POST /admin/...`. A new command is a handler there, and a line here.
-//! - [`admin`], [`shadow`]: what `/admin` reports.
+//! - [`admin`], [`rollouts`], [`shadow`]: what `/admin` reports.
 //! - `protocols`: predictions as other servers take them.
 //! - [`verdict`]: the verdict for gates. [`flagger`]: the same as webhooks of Flagger.
 //! - [`health`]: probes of an orchestrator. [`metrics`]: numbers for Prometheus.
@@ -19,6 +19,7 @@ pub mod flagger;
 pub mod health;
 pub mod metrics;
 mod protocols;
+pub mod rollouts;
 pub mod shadow;
 pub mod verdict;
 
@@ -61,6 +62,8 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .service(post("/hooks/flagger/event", required, flagger::event))
         .service(get("/", documentation::index))
         .service(get("/live", page::live))
+        .service(get("/rollouts", page::rollouts))
+        .service(get("/rollouts/{id}", page::rollout))
         .service(get("/assets/{digest}/{file}", page::asset))
         .service(get("/openapi.json", documentation::openapi_json))
         .service(get("/docs", documentation::docs))
@@ -84,6 +87,8 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
                 .service(get("/status", admin::status))
                 .service(get("/models", admin::models))
                 .service(get("/history", admin::history))
+                .service(get("/rollouts", rollouts::rollouts))
+                .service(get("/rollouts/{id}", rollouts::rollout))
                 .service(get("/disagreements", shadow::disagreements))
                 .service(post("/replay-recent", required, shadow::replay_recent))
                 .default_service(refusing(no_route)),

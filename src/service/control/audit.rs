@@ -4,10 +4,11 @@
 //! sequential judge, which the tick log reproduces. Both are judged under the policy of the deployment. The
 //! whole judgement, numbers and enums, must equal the one in the journal; sentences are not part of it.
 
+mod past;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use thiserror::Error;
 
 use super::Control;
@@ -19,7 +20,6 @@ use crate::canary::Judgement;
 use crate::canary::LoggedTick;
 use crate::canary::Monitors;
 use crate::canary::Policy;
-use crate::canary::Verdict;
 use crate::canary::Version;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::ALGORITHM;
@@ -32,6 +32,12 @@ use crate::canary::policy::Mode;
 use crate::store::ReplicaId;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::text::fields::FieldError;
+
+pub use crate::service::status::past::Outcome;
+pub use crate::service::status::past::Recomputed;
+pub use past::Question;
+pub use past::Which;
 
 /// Why an old verdict cannot be recomputed.
 #[derive(Debug, Error)]
@@ -42,6 +48,12 @@ pub enum ReplayError {
     /// The journal has no such rollout.
     #[error("rollout {0} is not in the journal; name one that is")]
     NoRollout(u64),
+    /// The journal has none.
+    #[error("there has been no rollout yet; serin deploy MODEL starts one")]
+    NoneYet,
+    /// The other policy is invalid.
+    #[error("{0}")]
+    Policy(FieldError),
     /// The log does not hold this tick.
     #[error(
         "the tick log of rollout {rollout} does not hold tick {ticks}: it is not saved yet, or older than the \
@@ -83,6 +95,13 @@ pub struct RolloutRecord {
 }
 
 impl RolloutRecord {
+    /// The largest number of ticks that a verdict was given after.
+    pub fn judged_ticks(&self) -> Option<u64> {
+        let judged = self.entries.iter().filter_map(|entry| entry.event.judgement());
+        let sequential = judged.filter_map(|it| it.sequential.as_ref());
+        sequential.map(|sequential| sequential.conclusion.ticks).max()
+    }
+
     /// From when on a shift of the scores holds nothing: who decides by hand accepts it with the promotion.
     fn shift_accepted_at(&self) -> Option<Timestamp> {
         if self.policy.mode.is_manual() {
@@ -92,41 +111,6 @@ impl RolloutRecord {
         let mut after = self.entries.iter().skip_while(|entry| !is_held(entry));
         after.find(|entry| matches!(entry.event, Event::Resumed { .. })).map(|entry| entry.at)
     }
-}
-
-/// A verdict of the journal and the result of its recomputation.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Recomputed {
-    /// The rollout.
-    pub rollout: u64,
-    /// The sequence of the journal entry.
-    pub sequence: u64,
-    /// When it was written.
-    pub at: Timestamp,
-    /// The name of the event.
-    pub event: &'static str,
-    /// The verdict in the journal.
-    pub verdict: Verdict,
-    /// The ticks of the sequential judge; `None` for a judgement without its evidence.
-    pub ticks: Option<u64>,
-    /// The result.
-    pub outcome: Outcome,
-    /// The difference, or the reason why there is no result.
-    pub detail: Option<String>,
-}
-
-/// The result of a recomputation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// The judgements are equal.
-    Equal,
-    /// The judgements differ.
-    Differs,
-    /// The ticks are no longer kept. The entry is consistent with itself.
-    NotKept,
-    /// The judgements differ, but another version of the judge recorded this one.
-    OtherVersion,
 }
 
 /// The rollouts of the journal.

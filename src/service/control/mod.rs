@@ -37,6 +37,7 @@ use super::serving::Serving;
 use super::settings::Settings;
 use super::wakeup::Wakeup;
 use crate::canary::policy::segments::Segments;
+use crate::canary::rollout::outline::Outlines;
 use crate::service::status::overview::StoreLost;
 use crate::store::Store;
 use ledger::Ledger;
@@ -59,6 +60,8 @@ pub struct Control {
     /// while one is written, so that they are written in order. Taken after the ledger.
     saved: Mutex<(u64, u32, u64)>,
     store: Arc<dyn Store>,
+    /// The rollouts of the journal as far as it was read. Held while more is read; taken alone.
+    outlines: Mutex<Outlines>,
     /// The revision of the state in the store. Written every hundred entries.
     state_saved_at: AtomicU64,
     /// Since when nothing can be saved, for the status. Written once a second, held for an assignment.

@@ -151,6 +151,7 @@ impl Control {
             judge: Mutex::new(judge),
             saved: Mutex::default(),
             store_lost: Mutex::default(),
+            outlines: Mutex::default(),
             store_health: StoreHealth::default(),
             state_saved_at: from.into(),
             store,

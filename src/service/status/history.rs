@@ -26,7 +26,12 @@ pub struct HistoryEntry {
 impl History {
     /// These entries with their sentences.
     pub fn new(entries: Vec<Entry>) -> History {
-        let with_sentence = |entry: Entry| HistoryEntry { sentence: entry.event.sentence(), entry };
-        History { entries: entries.into_iter().map(with_sentence).collect() }
+        History { entries: entries.into_iter().map(HistoryEntry::from).collect() }
+    }
+}
+
+impl From<Entry> for HistoryEntry {
+    fn from(entry: Entry) -> HistoryEntry {
+        HistoryEntry { sentence: entry.event.sentence(), entry }
     }
 }

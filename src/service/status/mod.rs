@@ -2,7 +2,8 @@
 //!
 //! - [`overview`]: everything at a glance, the answer of `/admin/status`.
 //! - [`tracks`], [`health`], [`plan`], [`diagnostics`], [`inputs`], [`shadow`], [`quality`], [`post_promotion`]: its parts.
-//! - [`gate`]: the verdict for gates. [`history`]: journal entries with their sentences. [`changes`]: what is in none.
+//! - [`gate`]: the verdict for gates. [`history`]: journal entries with their sentences. [`past`]: earlier rollouts.
+//! - [`changes`]: what is in none.
 //! - [`metrics`]: numbers for Prometheus. [`report`]: all of it in words, for people.
 
 pub mod changes;
@@ -14,6 +15,7 @@ pub mod history;
 pub mod inputs;
 pub mod metrics;
 pub mod overview;
+pub mod past;
 pub mod plan;
 pub mod post_promotion;
 pub mod quality;

@@ -101,9 +101,3 @@ document.addEventListener("visibilitychange", () => {
   heard = Math.max(heard, Date.now() - 8000);
   connect();
 });
-
-// Light or dark, as the system is until somebody chooses.
-document.getElementById("theme").addEventListener("click", () => {
-  const isDark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = isDark ? "light" : "dark";
-});

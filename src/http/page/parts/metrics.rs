@@ -28,11 +28,7 @@ pub(super) struct Row {
 
 impl Row {
     fn new(row: &MetricRow) -> Row {
-        let role = match row.role {
-            Role::Guardrail => "guardrail",
-            Role::Signal => "signal",
-            Role::Advisory => "advisory",
-        };
+        let role = role(row.role);
         let required = row.required || row.role != Role::Guardrail;
         let state = of_state(row.state);
         // The bar says which margin; its name would repeat the head of the column.
@@ -57,6 +53,15 @@ impl Row {
 /// With minus signs, which are as wide as digits and plus signs, for hyphens before digits.
 fn with_minus(numbers: &str) -> String {
     numbers.replace('-', "\u{2212}")
+}
+
+/// A role in a word.
+pub(in crate::http::page) fn role(role: Role) -> &'static str {
+    match role {
+        Role::Guardrail => "guardrail",
+        Role::Signal => "signal",
+        Role::Advisory => "advisory",
+    }
 }
 
 /// The row as a sentence, for those who do not see its picture.
@@ -89,13 +94,30 @@ fn of_state(state: MetricState) -> Word {
 /// The metrics, failing ones first, then guardrails.
 #[derive(Debug, Template)]
 #[template(path = "metrics.html")]
-pub(super) struct Metrics {
+pub(in crate::http::page) struct Metrics {
+    id: &'static str,
+    /// How the ids of its rows begin.
+    row_id: &'static str,
+    title: &'static str,
+    /// What the rows are, and since when or of when.
+    basis: String,
     rows: Vec<Row>,
 }
 
 impl Metrics {
     pub(super) fn new(report: &Report) -> Metrics {
-        let mut rows: Vec<&MetricRow> = report.metrics.iter().collect();
+        let basis = "canary minus stable, since the rollout began".to_owned();
+        Metrics::of_past(&report.metrics, "metrics", "Metrics", basis)
+    }
+
+    /// The metrics of the past, with an id and a title of their own.
+    pub(in crate::http::page) fn of_past(
+        rows: &[MetricRow],
+        id: &'static str,
+        title: &'static str,
+        basis: String,
+    ) -> Metrics {
+        let mut rows: Vec<&MetricRow> = rows.iter().collect();
         let rank = |row: &MetricRow| match (row.state, row.role) {
             (MetricState::Fail, _) => 0,
             (MetricState::Off, _) => 4,
@@ -104,6 +126,7 @@ impl Metrics {
             (_, Role::Advisory) => 3,
         };
         rows.sort_by_key(|row| rank(row));
-        Metrics { rows: rows.into_iter().map(Row::new).collect() }
+        let row_id = if id == "metrics" { "m" } else { id };
+        Metrics { id, row_id, title, basis, rows: rows.into_iter().map(Row::new).collect() }
     }
 }

@@ -9,15 +9,15 @@ mod checklist;
 mod disagreements;
 mod distributions;
 mod forest;
-mod metrics;
+pub(super) mod metrics;
 mod models;
 mod notes;
 mod segments;
 mod start;
-mod timeline;
+pub(super) mod timeline;
 mod traffic;
-mod verdict;
-mod word;
+pub(super) mod verdict;
+pub(super) mod word;
 
 use std::net::SocketAddr;
 

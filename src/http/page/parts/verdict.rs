@@ -5,6 +5,7 @@ use askama::Template;
 use super::word::Word;
 use super::word::class;
 use super::word::word;
+use crate::canary::rollout::outline::Outline;
 use crate::service::status::overview::Status;
 use crate::service::status::report::Condition;
 use crate::service::status::report::Report;
@@ -13,10 +14,12 @@ use crate::service::status::report::words::Times;
 /// How the rollout is doing, why, and what happens next.
 #[derive(Debug, Template)]
 #[template(path = "verdict.html")]
-pub(super) struct Verdict {
+pub(in crate::http::page) struct Verdict {
     pub(super) word: Word,
     headline: String,
     why: Option<String>,
+    /// What the next sentence is about.
+    label: &'static str,
     next: String,
     missing: Option<String>,
     /// Which rollout and step.
@@ -38,9 +41,23 @@ impl Verdict {
             word: of_condition(report.condition),
             headline,
             why,
+            label: "Next",
             next: report.next.clone(),
             missing: report.missing.clone(),
             place,
+        }
+    }
+
+    /// How a rollout ended, or how it is doing.
+    pub(in crate::http::page) fn of_past(report: &Report, outline: &Outline) -> Verdict {
+        Verdict {
+            word: of_condition(report.condition),
+            headline: report.headline.clone(),
+            why: report.why.clone(),
+            label: if outline.outcome.is_some() { "Ended" } else { "Next" },
+            next: report.next.clone(),
+            missing: report.missing.clone(),
+            place: Some(format!("Rollout {}", outline.id)),
         }
     }
 }
@@ -77,7 +94,8 @@ fn ended(status: &Status, report: &Report, times: &Times) -> Option<(String, Opt
     }
 }
 
-fn of_condition(condition: Condition) -> Word {
+/// The word for a condition.
+pub(in crate::http::page) fn of_condition(condition: Condition) -> Word {
     let icon = match condition {
         Condition::Stable | Condition::Promoted | Condition::Healthy => "check",
         Condition::Monitoring | Condition::AwaitingApproval => "eye",

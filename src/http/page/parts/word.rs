@@ -4,12 +4,12 @@ use crate::service::status::report::Tone;
 
 /// A state as a word with an icon; the color only repeats them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Word {
+pub(in crate::http::page) struct Word {
     /// The class of its color.
-    pub(super) color: &'static str,
+    pub(in crate::http::page) color: &'static str,
     /// The id of its icon; empty without one.
-    pub(super) icon: &'static str,
-    pub(super) text: &'static str,
+    pub(in crate::http::page) icon: &'static str,
+    pub(in crate::http::page) text: &'static str,
 }
 
 /// The class of a tone.
@@ -23,6 +23,10 @@ pub(super) fn class(tone: Tone) -> &'static str {
     }
 }
 
-pub(super) const fn word(color: &'static str, icon: &'static str, text: &'static str) -> Word {
+pub(in crate::http::page) const fn word(
+    color: &'static str,
+    icon: &'static str,
+    text: &'static str,
+) -> Word {
     Word { color, icon, text }
 }

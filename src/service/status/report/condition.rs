@@ -341,7 +341,7 @@ fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String 
 }
 
 /// The text with a capital at its start, unless it starts with a name such as `log_loss`.
-fn capitalized(text: &str) -> String {
+pub(super) fn capitalized(text: &str) -> String {
     let first = text.split([' ', ':', ';', ',']).next().unwrap_or_default();
     if !first.chars().all(char::is_alphabetic) {
         return text.to_owned();

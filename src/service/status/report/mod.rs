@@ -5,6 +5,7 @@
 //! - [`checklist`]: what the next step and the promotion wait for, each with how far it is.
 //! - [`distributions`]: curves of latency and scores.
 //! - `effect`: the answer of a command.
+//! - `past`: the report of a rollout that has ended.
 //! - `condition`: which headline applies; `next`: what happens next, and what it waits for.
 //! - [`vocabulary`]: the words for conditions and metric states.
 //! - [`start`]: what to do where nothing happens; `silence`: that no request comes.
@@ -21,6 +22,7 @@ pub mod words;
 mod condition;
 mod effect;
 mod next;
+mod past;
 mod silence;
 
 #[cfg(test)]

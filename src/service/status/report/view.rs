@@ -13,8 +13,11 @@ use super::rows::MetricRow;
 use super::start::Start;
 use super::words::Times;
 use crate::canary::Metric;
+use crate::canary::SequentialVerdict;
 use crate::canary::Verdict;
+use crate::canary::policy::Mode;
 use crate::service::reported::prometheus::status::QueryStatus;
+use crate::service::status::health::Health;
 use crate::service::status::overview::Status;
 
 /// The state of a rollout for people.
@@ -79,34 +82,46 @@ fn rows(status: &Status) -> Vec<MetricRow> {
     let is_compared = status.traffic_percent > 0.0 && status.traffic_percent < 100.0;
     match (&status.rollout, &status.health, &status.post_promotion) {
         (Some(rollout), Some(health), _) => {
-            let evidence = health.sequential.iter().flat_map(|it| &it.metrics);
-            let mut forecasts = health.forecast.iter().flat_map(|it| &it.forecast.metrics);
-            let row = |(metric, evidence): (&Metric, _)| {
-                let mut harms = health.harm_at_one_look.iter();
-                // By hand the health check decides on what it has seen of the requests.
-                let is_looked_at = health.p_value.is_some() && metric.source.is_of_requests();
-                let is_decided = is_looked_at || health.verdict == Verdict::Promote;
-                let known = Known {
-                    forecast: forecasts.next(),
-                    reading: health.bayesian.iter().find(|it| it.metric == metric.name),
-                    is_compared,
-                    harm: harms.find(|harm| harm.source == metric.source),
-                    may_be_harm: health.possible_harm.contains(&metric.source),
-                    is_enough: rollout.mode.is_manual() && is_decided,
-                    shift_accepted: health.diagnostics.shift_accepted,
-                };
-                MetricRow::new(metric, evidence, known)
-            };
-            rollout.metrics.iter().zip(evidence).map(row).collect()
+            judged(&rollout.metrics, rollout.mode, health, is_compared)
         }
-        (None, _, Some(promotion)) => {
-            let evidence = promotion.sequential.iter().flat_map(|it| &it.metrics);
-            let metrics = promotion.metrics.iter().zip(evidence);
-            let late = metrics.filter(|(metric, _)| metric.source.is_of_labels());
-            late.map(|(metric, it)| MetricRow::new(metric, it, Known::default())).collect()
-        }
+        (None, _, Some(promotion)) => late(&promotion.metrics, promotion.sequential.as_ref()),
         (_, None, _) | (None, _, None) => Vec::new(),
     }
+}
+
+/// The metrics of a rollout under this health check.
+pub(super) fn judged(
+    metrics: &[Metric],
+    mode: Mode,
+    health: &Health,
+    is_compared: bool,
+) -> Vec<MetricRow> {
+    let evidence = health.sequential.iter().flat_map(|it| &it.metrics);
+    let mut forecasts = health.forecast.iter().flat_map(|it| &it.forecast.metrics);
+    let row = |(metric, evidence): (&Metric, _)| {
+        let mut harms = health.harm_at_one_look.iter();
+        // By hand the health check decides on what it has seen of the requests.
+        let is_looked_at = health.p_value.is_some() && metric.source.is_of_requests();
+        let is_decided = is_looked_at || health.verdict == Verdict::Promote;
+        let known = Known {
+            forecast: forecasts.next(),
+            reading: health.bayesian.iter().find(|it| it.metric == metric.name),
+            is_compared,
+            harm: harms.find(|harm| harm.source == metric.source),
+            may_be_harm: health.possible_harm.contains(&metric.source),
+            is_enough: mode.is_manual() && is_decided,
+            shift_accepted: health.diagnostics.shift_accepted,
+        };
+        MetricRow::new(metric, evidence, known)
+    };
+    metrics.iter().zip(evidence).map(row).collect()
+}
+
+/// The metrics of labels, which alone are judged after a promotion.
+pub(super) fn late(metrics: &[Metric], sequential: Option<&SequentialVerdict>) -> Vec<MetricRow> {
+    let evidence = sequential.into_iter().flat_map(|it| &it.metrics);
+    let late = metrics.iter().zip(evidence).filter(|(metric, _)| metric.source.is_of_labels());
+    late.map(|(metric, it)| MetricRow::new(metric, it, Known::default())).collect()
 }
 
 fn notes(status: &Status, condition: Condition) -> Vec<String> {

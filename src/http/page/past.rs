@@ -1,0 +1,171 @@
+//! The pages of the past: all rollouts in a table, and one as it ended, also as a file of its own.
+
+mod policy;
+mod replay;
+mod rollout;
+mod table;
+
+use actix_web::HttpResponse;
+use actix_web::http::header;
+use askama::Template;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use self::rollout::RolloutPage;
+use self::table::RolloutsPage;
+use super::assets;
+use super::check;
+use super::parts::not_rendered;
+use super::protection::protect;
+use crate::http::access::Access;
+use crate::http::answer::Answer;
+use crate::http::answer::Call;
+use crate::http::past;
+use crate::http::past::FIELDS;
+use crate::http::past::question;
+use crate::http::problem::Problem;
+use crate::http::query::Fields;
+use crate::http::query::invalid;
+
+/// Rollouts on a page.
+const ROWS: usize = 100;
+
+/// What is around the content of a page.
+#[derive(Clone, Debug)]
+struct Frame {
+    /// Leads to the root of the server.
+    root: &'static str,
+    is_list: bool,
+    /// Whether everything is in the page, which is written to a file.
+    is_file: bool,
+    /// The time of the page.
+    written: String,
+}
+
+impl Frame {
+    fn assets(&self) -> &'static str {
+        assets::digest()
+    }
+
+    fn style(&self) -> &'static str {
+        assets::STYLE
+    }
+
+    fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+}
+
+/// `GET /rollouts`: all rollouts.
+pub async fn rollouts(call: Call) -> Answer {
+    check(&call)?;
+    let page = list(&call).await;
+    answered(&call, page)
+}
+
+/// `GET /rollouts/{id}`: one of them, or the newest as `latest`.
+pub async fn rollout(call: Call) -> Answer {
+    check(&call)?;
+    let page = one(&call).await;
+    answered(&call, page)
+}
+
+async fn list(call: &Call) -> Answer {
+    let before = Fields::of(call.request.query_string(), &["before"])?.whole("before")?;
+    let _turn = call.shared.documents.acquire().await;
+    let page = call.ask(move |service| {
+        let found = service.rollouts(before, ROWS)?;
+        RolloutsPage::new(found, service.status().at).render().map_err(not_rendered)
+    });
+    Ok(html(page.await?))
+}
+
+async fn one(call: &Call) -> Answer {
+    let allowed: Vec<&str> = FIELDS.iter().copied().chain(["form"]).collect();
+    let fields = Fields::of(call.request.query_string(), &allowed)?.of_form();
+    let is_file = match fields.text("form") {
+        None => false,
+        Some("file") => true,
+        Some(other) => return Err(invalid(format!("form: {other:?} is unknown; use file"))),
+    };
+    let is_open = matches!(call.shared.settings.access, Access::Open);
+    let (question, refused) = match question(call, &fields) {
+        Ok(question) => (question, None),
+        // A form shows what is wrong with its fields beside them.
+        Err(problem) => (question(call, &Fields::default())?, Some(problem.to_string())),
+    };
+    let _turn = match question.is_heavy() {
+        // It has a queue of its own.
+        true => None,
+        false => call.shared.documents.acquire().await.ok(),
+    };
+    let asked = question.clone();
+    let page = past::answered(call, question, move |past| {
+        let id = past.outline.id;
+        let page = RolloutPage::new(past, &fields, asked.changes, refused, is_file, is_open)?;
+        Ok((id, page.render().map_err(not_rendered)?))
+    });
+    let (id, page) = page.await?;
+    let mut answer = html(page);
+    if is_file {
+        let name = format!("attachment; filename=\"rollout-{id}.html\"");
+        if let Ok(name) = header::HeaderValue::from_str(&name) {
+            answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+        }
+    }
+    Ok(answer)
+}
+
+fn html(page: String) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    protect(&mut answer).insert_header((header::CACHE_CONTROL, "no-store"));
+    answer.content_type("text/html; charset=utf-8").body(page)
+}
+
+/// Why there is no page.
+#[derive(Debug, Template)]
+#[template(path = "refused.html")]
+struct Refused {
+    frame: Frame,
+    title: &'static str,
+    detail: String,
+}
+
+/// The answer, of which browsers get a problem as a page.
+fn answered(call: &Call, answer: Answer) -> Answer {
+    let problem = match answer {
+        Ok(answer) => return Ok(answer),
+        Err(problem) => problem,
+    };
+    let accepted = call.request.headers().get(header::ACCEPT);
+    if !accepted.is_some_and(|types| types.as_bytes().starts_with(b"text/html")) {
+        return Err(problem);
+    }
+    let is_list = call.request.match_info().get("id").is_none();
+    let frame = Frame {
+        root: if is_list { "" } else { "../" },
+        is_list,
+        is_file: false,
+        written: full(call.shared.service.serving.clock.wall()),
+    };
+    let mut page = Refused { frame, title: problem.kind().title(), detail: sentence(&problem) };
+    page.detail.push('.');
+    let page = page.render().map_err(not_rendered)?;
+    let mut answer = problem.response(call.request.path()).map_into_boxed_body();
+    let status = answer.status();
+    answer = html(page);
+    *answer.status_mut() = status;
+    Ok(answer)
+}
+
+/// The problem with a capital at its start.
+fn sentence(problem: &Problem) -> String {
+    let text = problem.to_string();
+    let mut rest = text.chars();
+    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+}
+
+/// `27 Nov 2026, 14:07:12 UTC`.
+fn full(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M:%S UTC").to_string()
+}
