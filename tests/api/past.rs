@@ -55,7 +55,7 @@ fn all_rollouts_are_listed_with_their_ends_and_the_one_under_way_first() {
     assert_eq!(promoted["outcome"], "promoted");
     assert_eq!((&promoted["reason"], &promoted["by"]), (&json!("a test"), &json!("manual")));
     assert_eq!(promoted["largest_percent"], 75.0);
-    // 50 at 10 %, 50 of 100 each at 10 and 50 %, and 600 at 75 %.
+    // 10 % and 50 % of 100, and 75 % of 600.
     assert_eq!(promoted["canary_requests"], 10 + 50 + 450, "{promoted}");
     assert_eq!(
         (&rolled_back["outcome"], &rolled_back["by"]),
@@ -69,21 +69,16 @@ fn all_rollouts_are_listed_with_their_ends_and_the_one_under_way_first() {
     assert_eq!(running["reason"], app.status()["report"]["why"]);
 
     let text = page(&app, "/rollouts");
-    has(
-        &text,
-        &[
-            "href=\"rollouts/3\"",
-            "promoted",
-            "rolled back",
-            "3 since ",
-            "a test",
-            ">75 %",
-            "so far",
-        ]
-        .map(|it| it.replace(">75 %", ">100 %"))
-        .each_ref()
-        .map(String::as_str),
-    );
+    let shown = [
+        "href=\"rollouts/3\"",
+        "promoted",
+        "rolled back",
+        "3 since ",
+        "a test",
+        ">100 %",
+        "so far",
+    ];
+    has(&text, &shown);
     let rows = text.find("rollouts/3\"").unwrap()..text.find("rollouts/1\"").unwrap();
     assert!(rows.start < rows.end);
     assert!(!text.contains("in memory"), "{text}");
@@ -167,7 +162,7 @@ fn a_rollout_that_is_not_there_is_a_page_with_a_way_back() {
     }
     let reply = raw::request(app.address, "GET /rollouts?before=x", &[HTML], b"");
     assert_eq!(reply.status, 400, "{}", reply.text);
-    has(&reply.text, &["Before: &#34;x&#34; is not a number".replace("Before", "Before").as_str()]);
+    has(&reply.text, &["before: &#34;x&#34; is not a number"]);
 }
 
 #[test]

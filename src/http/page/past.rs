@@ -23,9 +23,11 @@ use crate::http::answer::Call;
 use crate::http::past;
 use crate::http::past::FIELDS;
 use crate::http::past::question;
+use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::query::Fields;
 use crate::http::query::invalid;
+use crate::service::control::audit::Question;
 
 /// Rollouts on a page.
 const ROWS: usize = 100;
@@ -88,24 +90,18 @@ async fn one(call: &Call) -> Answer {
         Some("file") => true,
         Some(other) => return Err(invalid(format!("form: {other:?} is unknown; use file"))),
     };
-    let is_open = matches!(call.shared.settings.access, Access::Open);
-    let (question, refused) = match question(call, &fields) {
-        Ok(question) => (question, None),
+    let page = match question(call, &fields) {
+        Ok(question) => rendered(call, question, &fields, None, is_file).await,
+        Err(problem) => Err(problem),
+    };
+    let (id, page) = match page {
         // A form shows what is wrong with its fields beside them.
-        Err(problem) => (question(call, &Fields::default())?, Some(problem.to_string())),
+        Err(problem) if problem.kind() == Kind::InvalidQuery => {
+            let question = question(call, &Fields::default())?;
+            rendered(call, question, &fields, Some(problem.to_string()), is_file).await?
+        }
+        page => page?,
     };
-    let _turn = match question.is_heavy() {
-        // It has a queue of its own.
-        true => None,
-        false => call.shared.documents.acquire().await.ok(),
-    };
-    let asked = question.clone();
-    let page = past::answered(call, question, move |past| {
-        let id = past.outline.id;
-        let page = RolloutPage::new(past, &fields, asked.changes, refused, is_file, is_open)?;
-        Ok((id, page.render().map_err(not_rendered)?))
-    });
-    let (id, page) = page.await?;
     let mut answer = html(page);
     if is_file {
         let name = format!("attachment; filename=\"rollout-{id}.html\"");
@@ -114,6 +110,29 @@ async fn one(call: &Call) -> Answer {
         }
     }
     Ok(answer)
+}
+
+/// The page of a rollout, and its number.
+async fn rendered(
+    call: &Call,
+    question: Question,
+    fields: &Fields,
+    refused: Option<String>,
+    is_file: bool,
+) -> Result<(u64, String), Problem> {
+    let is_open = matches!(call.shared.settings.access, Access::Open);
+    let _turn = match question.is_heavy() {
+        // It has a queue of its own.
+        true => None,
+        false => call.shared.documents.acquire().await.ok(),
+    };
+    let (fields, changes) = (fields.clone(), question.changes.clone());
+    past::answered(call, question, move |past| {
+        let id = past.outline.id;
+        let page = RolloutPage::new(past, &fields, changes, refused, is_file, is_open)?;
+        Ok((id, page.render().map_err(not_rendered)?))
+    })
+    .await
 }
 
 fn html(page: String) -> HttpResponse {
@@ -148,21 +167,24 @@ fn answered(call: &Call, answer: Answer) -> Answer {
         is_file: false,
         written: full(call.shared.service.serving.clock.wall()),
     };
-    let mut page = Refused { frame, title: problem.kind().title(), detail: sentence(&problem) };
-    page.detail.push('.');
+    let page = Refused { frame, title: problem.kind().title(), detail: sentence(&problem) };
     let page = page.render().map_err(not_rendered)?;
-    let mut answer = problem.response(call.request.path()).map_into_boxed_body();
-    let status = answer.status();
-    answer = html(page);
+    let status = problem.response(call.request.path()).status();
+    let mut answer = html(page);
     *answer.status_mut() = status;
     Ok(answer)
 }
 
-/// The problem with a capital at its start.
+/// The problem as a sentence, which begins with a capital unless it begins with the name of a field.
 fn sentence(problem: &Problem) -> String {
     let text = problem.to_string();
+    let is_field =
+        text.split([' ', ':']).next().is_some_and(|word| text[word.len()..].starts_with(':'));
     let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
+    match rest.next() {
+        Some(first) if !is_field => first.to_uppercase().chain(rest).chain(['.']).collect(),
+        Some(_) | None => text + ".",
+    }
 }
 
 /// `27 Nov 2026, 14:07:12 UTC`.

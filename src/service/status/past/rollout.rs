@@ -18,7 +18,6 @@ use crate::service::status::history::HistoryEntry;
 use crate::service::status::report::Report;
 use crate::service::status::report::rows::MetricRow;
 use crate::service::status::report::words::Times;
-use crate::service::status::report::words::count;
 
 /// The newest entries of a rollout that are listed.
 const ENTRIES: usize = 500;
@@ -113,8 +112,7 @@ impl PastRollout {
             report.notes.extend(doubts(outline, entries, &times));
         }
         if omitted > 0 {
-            let older = count(omitted as u64, "older entry").replace("entrys", "entries");
-            report.notes.push(format!("{older} of the journal are not shown."));
+            report.notes.push(format!("Not shown: the {omitted} oldest entries of the journal."));
         }
         let late = entries.iter().rev().find(|entry| entry.event.is_post_promotion());
         let late = late.and_then(|entry| Some((entry.at, entry.event.judgement()?)));
