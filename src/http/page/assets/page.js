@@ -66,13 +66,12 @@ function tell() {
 function connect() {
   stream?.close();
   isConnected = false;
-  // A browser opens six connections to a server, so pages that nobody sees must not hold them.
-  if (document.hidden) return;
   const events = new EventSource("live");
   stream = events;
   events.onmessage = (event) => {
     take(event.data);
     hear();
+    if (document.hidden) events.close();
   };
   events.addEventListener("beat", hear);
   // A browser opens a broken stream again, but not one that was refused: by a server that stops, or has too many pages.
@@ -96,8 +95,12 @@ async function explain() {
 name();
 connect();
 setInterval(tell, 1000);
+// A browser opens six connections to a server, so a page that nobody sees does not keep one, and only looks in for its
+// title.
 document.addEventListener("visibilitychange", () => {
+  if (document.hidden) return stream.close();
   // Two seconds for the first news.
   heard = Math.max(heard, Date.now() - 8000);
   connect();
 });
+setInterval(() => document.hidden && connect(), 15000);
