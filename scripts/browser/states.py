@@ -109,7 +109,7 @@ def undecided(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Passing", "passes", "No harm found")
+@state("Passing", "passes", "No harm found", "Distributions", "Disagreements")
 def passing(server: Serin) -> Iterator[None]:
     shadow = {"weight": 0, "shadow": 100, **QUICK}
     steps = [shadow, {"weight": 5, **QUICK}, {"weight": 25, **QUICK}, {"weight": 50, "bake": "20m"}]
@@ -155,6 +155,16 @@ def harmful(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, traffic_percent=20)
     server.client.inject(delay_ms=20)
     with server.traffic():
+        server.until("harm")
+        yield
+
+
+@state("Harmful", "Segments", "region=north", "region=south", segments={"region": ["north", "south"]})
+def harm_in_a_segment(server: Serin) -> Iterator[None]:
+    server.client.deploy(FILE, traffic_percent=50, policy={"metrics": [WIDE, TAIL]})
+    server.client.inject(error_rate=0.5, segment={"region": "north"})
+    north, south = ({"segments": {"region": name}} for name in ["north", "south"])
+    with server.traffic(50, **north), server.traffic(150, **south):
         server.until("harm")
         yield
 
