@@ -5,11 +5,9 @@
 
 use askama::Template;
 
+use crate::service::status::report::axis::END;
+use crate::service::status::report::axis::Multiples;
 use crate::service::status::report::rows::Numbers;
-use crate::stats::Harm;
-
-/// The ends of the axis.
-const END: f64 = 2.0;
 
 /// A bar that is wholly beyond the axis keeps a stub of this width.
 const STUB: f64 = 7.0;
@@ -77,29 +75,18 @@ impl Forest {
 
 impl Marks {
     fn new(numbers: &Numbers) -> Option<Marks> {
-        let Numbers { effect, interval, accepted, harmful, harm, .. } = *numbers;
-        let unit = if accepted > 0.0 { accepted } else { harmful };
-        if !(unit > 0.0 && unit.is_finite() && effect.is_finite()) {
-            return None;
-        }
-        // Worse is to the right, whatever the metric.
-        let is_mirrored = harm == Harm::Lower;
-        let worse = |value: f64| if is_mirrored { -value / unit } else { value / unit };
-        let sides: &[f64] = if harm == Harm::Either { &[1.0, -1.0] } else { &[1.0] };
-        let edge = accepted / unit;
+        let Multiples { effect, interval, accepted, harmful, is_two_sided } =
+            Multiples::of(numbers)?;
+        let sides: &[f64] = if is_two_sided { &[1.0, -1.0] } else { &[1.0] };
         let beyond = |side: &f64| {
-            let at = place(side * edge);
+            let at = place(side * accepted);
             if *side > 0.0 { (at, round(100.0 - at)) } else { (0.0, at) }
         };
-        let effect = worse(effect);
-        let interval = interval.map(|[low, high]| {
-            let (low, high) = (worse(low), worse(high));
-            Interval::new(low.min(high), low.max(high))
-        });
+        let interval = interval.map(|[low, high]| Interval::new(low, high));
         Some(Marks {
             beyond: sides.iter().map(beyond).collect(),
-            accepted: sides.iter().map(|side| place(side * edge)).collect(),
-            harmful: sides.iter().map(|side| place(side * harmful / unit)).collect(),
+            accepted: sides.iter().map(|side| place(side * accepted)).collect(),
+            harmful: sides.iter().map(|side| place(side * harmful)).collect(),
             interval,
             estimate: (effect.abs() <= END).then(|| place(effect)),
         })
@@ -134,6 +121,7 @@ impl Interval {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::stats::Harm;
 
     fn numbers(effect: f64, interval: [f64; 2], harm: Harm) -> Numbers {
         let (accepted, harmful) = (0.1, 0.05);

@@ -10,6 +10,7 @@ use crate::canary::policy::metric::Role;
 use crate::service::status::report::Report;
 use crate::service::status::report::rows::MetricRow;
 use crate::service::status::report::rows::MetricState;
+use crate::service::status::report::rows::by_urgency;
 
 /// A row of the metrics.
 #[derive(Debug)]
@@ -117,15 +118,7 @@ impl Metrics {
         title: &'static str,
         basis: String,
     ) -> Metrics {
-        let mut rows: Vec<&MetricRow> = rows.iter().collect();
-        let rank = |row: &MetricRow| match (row.state, row.role) {
-            (MetricState::Fail, _) => 0,
-            (MetricState::Off, _) => 4,
-            (_, Role::Guardrail) => 1,
-            (_, Role::Signal) => 2,
-            (_, Role::Advisory) => 3,
-        };
-        rows.sort_by_key(|row| rank(row));
+        let rows = by_urgency(rows);
         let row_id = if id == "metrics" { "m" } else { id };
         Metrics { id, row_id, title, basis, rows: rows.into_iter().map(Row::new).collect() }
     }

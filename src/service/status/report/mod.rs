@@ -2,6 +2,7 @@
 //!
 //! - [`view`]: the report: headline, reason, next step, what is missing, notes.
 //! - [`rows`]: one row per metric: role, difference, interval, margin, state.
+//! - [`axis`]: the axis on which the rows are drawn; [`facts`]: figures about the traffic.
 //! - [`checklist`]: what the next step and the promotion wait for, each with how far it is.
 //! - [`distributions`]: curves of latency and scores.
 //! - `effect`: the answer of a command.
@@ -11,6 +12,8 @@
 //! - [`start`]: what to do where nothing happens; `silence`: that no request comes.
 //! - [`words`]: times, durations and numbers as the report writes them.
 
+pub mod axis;
+pub mod facts;
 pub mod checklist;
 pub mod distributions;
 pub mod rows;

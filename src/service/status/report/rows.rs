@@ -152,6 +152,19 @@ pub enum MetricState {
     Off,
 }
 
+/// The rows in the order in which people look for them: failing ones first, then guardrails, last what is off.
+pub fn by_urgency(rows: &[MetricRow]) -> Vec<&MetricRow> {
+    let mut rows: Vec<&MetricRow> = rows.iter().collect();
+    rows.sort_by_key(|row| match (row.state, row.role) {
+        (MetricState::Fail, _) => 0,
+        (MetricState::Off, _) => 4,
+        (_, Role::Guardrail) => 1,
+        (_, Role::Signal) => 2,
+        (_, Role::Advisory) => 3,
+    });
+    rows
+}
+
 impl MetricRow {
     /// The row of a metric with this evidence.
     pub(super) fn new(metric: &Metric, evidence: &MetricEvidence, known: Known<'_>) -> MetricRow {
