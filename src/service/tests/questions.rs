@@ -113,16 +113,17 @@ fn a_rollout_is_frozen_while_its_store_is_lost() {
     let (frozen, lost) = report();
     assert_eq!((frozen.condition, lost.unwrap().since), (Condition::Frozen, since));
     let why = frozen.why.unwrap();
-    let goes_on = "Serving goes on with 10 %; the rollout is frozen; commands are refused.";
+    let goes_on =
+        "Serving goes on with 10 %; the rollout is frozen; commands are refused but a rollback.";
     assert!(why.contains("disk is full") && why.ends_with(goes_on), "{why}");
-    assert!(frozen.next.contains("serin rollback still takes"), "{}", frozen.next);
+    assert!(frozen.next.contains("serin rollback takes the canary"), "{}", frozen.next);
     assert!(frozen.notes.iter().all(|note| !note.contains("disk is full")), "{:?}", frozen.notes);
     service.command(Command::Pause, None).unwrap_err();
     // A rollback does not wait for the store.
     service.command(roll_back(), None).unwrap_err();
     let (ended, lost) = report();
     assert_eq!((ended.condition, lost.is_some()), (Condition::RolledBack, true));
-    assert!(ended.next.contains("Commands are refused until then"), "{}", ended.next);
+    assert!(ended.next.contains("Until then commands are refused"), "{}", ended.next);
     assert!(ended.notes.iter().any(|note| note.contains("disk is full")), "{:?}", ended.notes);
     bench.store.full(false);
     service.control.save_or_log().unwrap();

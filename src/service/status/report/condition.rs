@@ -159,7 +159,7 @@ fn running(
         && breaker.is_none()
     {
         let why = format!(
-            "The store is lost since {}: {}. Serving goes on with {} %; the rollout is frozen; commands are refused.",
+            "The store is lost since {}: {}. Serving goes on with {} %; the rollout is frozen; commands are refused but a rollback.",
             times.time(lost.since),
             lost.cause,
             status.traffic_percent

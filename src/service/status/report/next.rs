@@ -33,15 +33,11 @@ pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> Stri
 
 /// What happens while the store is lost. A rollback does not wait for the journal.
 fn lost(status: &Status) -> String {
-    let refused = match status.rollout {
-        Some(_) => {
-            "serin rollback still takes the canary's traffic away at once; other commands are refused until then"
-        }
-        None => "Commands are refused until then",
+    let meanwhile = match status.rollout {
+        Some(_) => "serin rollback takes the canary's traffic away at once.",
+        None => "Until then commands are refused.",
     };
-    format!(
-        "serin tries the store again every second, and goes on by itself once it is back. {refused}."
-    )
+    format!("serin tries the store again every second and goes on once it is back. {meanwhile}")
 }
 
 fn idle(status: &Status, condition: Condition, times: &Times) -> String {
@@ -156,7 +152,8 @@ pub(super) fn leads_to_all(step: &PlannedStep) -> bool {
 /// What the step waits for, in a sentence; `None` if for nothing.
 pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow]) -> Option<String> {
     let rollout = status.rollout.as_ref()?;
-    if status.state != RolloutState::Running || condition == Condition::Harm {
+    let waits = !matches!(condition, Condition::Harm | Condition::Frozen);
+    if status.state != RolloutState::Running || !waits {
         return None;
     }
     let mut missing: Vec<String> = Vec::new();
