@@ -45,6 +45,7 @@ fn examples(command: &str) -> &'static [&'static str] {
             "serin deploy model_v2.bin --plan standard",
             "serin deploy model_v2.bin --steps 0%:5m,1%:10m,10%:30m,50%:1h",
         ],
+        "status" => &["serin status", "serin status --watch"],
         "check" => &["serin check && serin promote", "serin check --markdown"],
         "wait" => &[
             "serin deploy model_v2.bin --plan standard && serin wait --timeout 2h",

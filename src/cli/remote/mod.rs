@@ -2,6 +2,7 @@
 //!
 //! - [`client`]: the HTTP client, and the flags that all of them have.
 //! - `page`: headline, tables and paragraphs of a report in the terminal; `markdown`: the same for a pipeline.
+//! - `watch`: the status as a full screen.
 //! - [`status`], [`check`], [`explain`], [`history`], [`report`]: how the rollout is doing, and what happened.
 //! - [`deploy`]: starts a rollout; [`decide`]: promote, rollback, revert, pause, resume; [`wait`]: for its end.
 //! - [`traffic`]: the canary's share, and faults on purpose; [`reports`]: outcomes and values measured elsewhere.
@@ -27,3 +28,4 @@ pub mod shadow;
 pub mod status;
 pub mod traffic;
 pub mod wait;
+mod watch;

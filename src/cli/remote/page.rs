@@ -246,7 +246,8 @@ fn widths(header: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
     (0..header.len()).map(width).collect()
 }
 
-fn role(role: Role) -> &'static str {
+/// The role in a word.
+pub(super) fn role(role: Role) -> &'static str {
     match role {
         Role::Guardrail => "guardrail",
         Role::Signal => "signal",

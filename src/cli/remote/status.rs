@@ -9,10 +9,11 @@ use clap::Args;
 use super::client::Reply;
 use super::client::ServerArgs;
 use super::page::Page;
+use super::watch;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::rollout::state::Quarantined;
 use crate::cli::show;
-use crate::cli::show::out;
+use crate::cli::show::outln;
 use crate::service::status::Status;
 use crate::service::status::report::Effect;
 use crate::service::status::report::Report;
@@ -24,7 +25,8 @@ use crate::text::numbers::p_value;
 /// The flags of `serin status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
-    /// Print it again every second until interrupted
+    /// Show it as a full screen that follows the rollout, until q or Ctrl-C; where the output is no terminal, print it
+    /// every second
     #[arg(long, conflicts_with = "json")]
     watch: bool,
     #[command(flatten)]
@@ -34,14 +36,14 @@ pub struct StatusArgs {
 /// At most this many names of what is in quarantine; the others are counted.
 const MAX_QUARANTINED: usize = 5;
 
-/// Clears the screen and moves the cursor home.
-const CLEAR: &str = "\x1b[2J\x1b[H";
-
 /// Prints the status.
 ///
 /// # Errors
 /// When the server cannot be reached.
 pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
+    if args.watch && watch::is_possible() {
+        return watch::run(&args.server);
+    }
     let client = args.server.client();
     loop {
         let reply = client.get("/admin/status")?;
@@ -55,8 +57,8 @@ pub fn run(args: &StatusArgs) -> anyhow::Result<ExitCode> {
             page.print();
             return Ok(ExitCode::SUCCESS);
         }
-        out!("{CLEAR}");
         page.print();
+        outln!();
         if show::reader_is_gone() {
             return Ok(ExitCode::SUCCESS);
         }

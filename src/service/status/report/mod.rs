@@ -13,9 +13,9 @@
 //! - [`words`]: times, durations and numbers as the report writes them.
 
 pub mod axis;
-pub mod facts;
 pub mod checklist;
 pub mod distributions;
+pub mod facts;
 pub mod rows;
 pub mod start;
 pub mod view;

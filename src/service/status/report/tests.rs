@@ -37,7 +37,8 @@ pub(crate) fn status(changes: Value) -> Status {
     serde_json::from_value(status).unwrap()
 }
 
-fn merge(into: &mut Value, changes: Value) {
+/// Sets these members in place of those that are there.
+pub(crate) fn merge(into: &mut Value, changes: Value) {
     match (into, changes) {
         (Value::Object(into), Value::Object(changes)) => {
             for (name, value) in changes {
@@ -104,6 +105,7 @@ pub(crate) fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Sta
     status(all)
 }
 
+/// Changes to a status that make the rollout one by plan, at its second step of 10 %.
 pub(crate) fn plan(changes: Value) -> Value {
     let mut plan = json!({
         "position": 2, "deadline_at": "2026-11-26T14:00:00Z", "min_samples": 1088,
