@@ -203,6 +203,7 @@ impl Client {
         if let Some(rollout) = status["rollout"].as_object_mut() {
             rollout.remove("elapsed_seconds");
             rollout.remove("remaining_bake_seconds");
+            rollout.remove("last_request_at");
         }
         without_time(&mut status["health"]);
         without_time(&mut status["post_promotion"]);

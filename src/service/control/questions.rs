@@ -164,7 +164,10 @@ impl Control {
             canary: rollout.map(|rollout| rollout.canary.clone()),
             canary_library: live.canary.as_ref().and_then(|canary| canary.loaded.library()),
             traffic_percent: rollout.map_or(0.0, |rollout| rollout.weight().percent()),
-            rollout: rollout.map(|rollout| RolloutStatus::new(rollout, now, judged.as_ref())),
+            rollout: rollout.map(|rollout| {
+                let last_request = self.judge.lock().last_request(rollout);
+                RolloutStatus::new(rollout, now, judged.as_ref(), last_request)
+            }),
             breaker: live.canary.as_ref().and_then(|it| it.breaker.as_ref()).map(|it| it.status()),
             tracks: Tracks::new(&samples),
             shadow: rollout.and_then(|rollout| {

@@ -12,6 +12,8 @@ const WINDOW_SECONDS: f64 = 30.0;
 pub(crate) struct Rate {
     earlier: Since,
     later: Since,
+    /// When the newest requests were counted.
+    last: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy)]
@@ -24,11 +26,14 @@ impl Rate {
     /// No requests yet.
     pub(crate) fn new(now: Timestamp) -> Rate {
         let since = Since { at: now, requests: 0 };
-        Rate { earlier: since, later: since }
+        Rate { earlier: since, later: since, last: None }
     }
 
     /// Counts requests that came since the last count.
     pub(crate) fn count(&mut self, requests: u64, now: Timestamp) {
+        if requests > 0 {
+            self.last = Some(now);
+        }
         for since in [&mut self.earlier, &mut self.later] {
             since.requests = since.requests.saturating_add(requests);
         }
@@ -36,6 +41,11 @@ impl Rate {
             self.earlier = self.later;
             self.later = Since { at: now, requests: 0 };
         }
+    }
+
+    /// When the newest requests were counted; `None` if there were none.
+    pub(crate) fn last(&self) -> Option<Timestamp> {
+        self.last
     }
 
     /// Requests per second in the window; 0 before any time has passed.
@@ -124,7 +134,7 @@ mod tests {
         (11..=600).for_each(|second| rate.count(7, at(second)));
         assert_eq!(rate.per_second(at(600)), 7.0);
         (601..=660).for_each(|second| rate.count(0, at(second)));
-        assert_eq!(rate.per_second(at(660)), 0.0);
+        assert_eq!((rate.per_second(at(660)), rate.last()), (0.0, Some(at(600))));
         assert_eq!(Rate::new(at(5)).per_second(at(1)), 0.0, "a clock that was set back");
     }
 }

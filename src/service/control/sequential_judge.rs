@@ -265,6 +265,12 @@ impl SequentialJudge {
         Some(forecast(&evidence.accepting_shift(accepts), &traffic))
     }
 
+    /// When the newest request was counted; `None` if none was since this process judges the rollout.
+    pub(crate) fn last_request(&self, rollout: &Rollout) -> Option<Timestamp> {
+        let judged = self.judged.as_ref().filter(|judged| judged.rollout == rollout.id)?;
+        judged.rate.last().max(judged.repeated.last())
+    }
+
     /// Why a plan that begins now will hardly get a verdict, or may wait at a step: keys come back, and too few new ones
     /// come.
     pub(crate) fn few_users(

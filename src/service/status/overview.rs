@@ -169,6 +169,9 @@ pub struct RolloutStatus {
     pub bake_seconds: Option<f64>,
     /// The rest of it.
     pub remaining_bake_seconds: Option<f64>,
+    /// When the newest request came, to a second; left out before the first since the start of the process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_request_at: Option<Timestamp>,
     /// The metrics of its policy, in the order of their evidence.
     pub metrics: Vec<Metric>,
     /// Its plan; `null` if a person decides.
@@ -198,6 +201,7 @@ impl RolloutStatus {
         rollout: &Rollout,
         now: Timestamp,
         judged: Option<&(Judgement, Action)>,
+        last_request_at: Option<Timestamp>,
     ) -> RolloutStatus {
         let (elapsed, bake) = (rollout.elapsed(now), rollout.bake());
         let seconds = |duration: Duration| (duration.as_secs_f64() * 1e3).round() / 1e3;
@@ -210,6 +214,7 @@ impl RolloutStatus {
             elapsed_seconds: seconds(elapsed),
             bake_seconds: bake.map(seconds),
             remaining_bake_seconds: bake.map(|bake| seconds(bake.saturating_sub(elapsed))),
+            last_request_at,
             metrics: rollout.policy.judge.metrics.clone(),
             plan: judged
                 .and_then(|(judgement, action)| PlanStatus::new(rollout, judgement, action)),

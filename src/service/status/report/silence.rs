@@ -21,9 +21,11 @@ pub(super) fn silence(status: &Status, rollout: &RolloutStatus) -> Option<String
         rollout.plan.is_none() && health.is_some_and(|it| it.verdict == Verdict::Promote);
     let is_awaited = rollout.judges_requests() && status.traffic_percent > 0.0;
     (is_awaited && rate == 0.0 && !has_begun && !is_decided).then(|| {
-        let time = match is_old {
-            true => format!("No requests for {RATE_SECONDS} s"),
-            false => "No requests yet".to_owned(),
+        let since = rollout.last_request_at.map(|last| status.at.duration_since(last).as_secs());
+        let time = match (since, is_old) {
+            (Some(seconds), _) => format!("No requests for {seconds} s"),
+            (None, true) => format!("No requests for {RATE_SECONDS} s"),
+            (None, false) => "No requests yet".to_owned(),
         };
         format!("{time}; serin neither promotes nor rolls back on silence.")
     })

@@ -182,6 +182,20 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             "serin rollback",
         ),
         (
+            rollout("inconclusive", Some(0.0), {
+                let mut silent = silent.clone();
+                merge(
+                    &mut silent,
+                    json!({ "rollout": { "last_request_at": "2026-11-25T14:05:19Z" } }),
+                );
+                silent
+            }),
+            Condition::Waiting,
+            "model_v2 gets 10 % of the traffic",
+            "No requests for 41 s; serin neither promotes nor rolls back on silence.",
+            "serin rollback",
+        ),
+        (
             new(json!({ "tracks": { "stable": empty.clone(), "canary": empty } })),
             Condition::Waiting,
             "model_v2",
