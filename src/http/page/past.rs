@@ -1,5 +1,6 @@
 //! The pages of the past: all rollouts in a table, and one as it ended, also as a file of its own.
 
+mod frame;
 mod policy;
 mod replay;
 mod rollout;
@@ -8,12 +9,11 @@ mod table;
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use askama::Template;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
+use self::frame::Frame;
+use self::frame::full;
 use self::rollout::RolloutPage;
 use self::table::RolloutsPage;
-use super::assets;
 use super::check;
 use super::parts::not_rendered;
 use super::protection::protect;
@@ -31,32 +31,6 @@ use crate::service::control::audit::Question;
 
 /// Rollouts on a page.
 const ROWS: usize = 100;
-
-/// What is around the content of a page.
-#[derive(Clone, Debug)]
-struct Frame {
-    /// Leads to the root of the server.
-    root: &'static str,
-    is_list: bool,
-    /// Whether everything is in the page, which is written to a file.
-    is_file: bool,
-    /// The time of the page.
-    written: String,
-}
-
-impl Frame {
-    fn assets(&self) -> &'static str {
-        assets::digest()
-    }
-
-    fn style(&self) -> &'static str {
-        assets::STYLE
-    }
-
-    fn version(&self) -> &'static str {
-        env!("CARGO_PKG_VERSION")
-    }
-}
 
 /// `GET /rollouts`: all rollouts.
 pub async fn rollouts(call: Call) -> Answer {
@@ -185,9 +159,4 @@ fn sentence(problem: &Problem) -> String {
         Some(first) if !is_field => first.to_uppercase().chain(rest).chain(['.']).collect(),
         Some(_) | None => text + ".",
     }
-}
-
-/// `27 Nov 2026, 14:07:12 UTC`.
-fn full(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M:%S UTC").to_string()
 }

@@ -57,7 +57,7 @@ fn with_minus(numbers: &str) -> String {
 }
 
 /// A role in a word.
-pub(in crate::http::page) fn role(role: Role) -> &'static str {
+pub(crate) fn role(role: Role) -> &'static str {
     match role {
         Role::Guardrail => "guardrail",
         Role::Signal => "signal",
@@ -95,7 +95,7 @@ fn of_state(state: MetricState) -> Word {
 /// The metrics, failing ones first, then guardrails.
 #[derive(Debug, Template)]
 #[template(path = "metrics.html")]
-pub(in crate::http::page) struct Metrics {
+pub(crate) struct Metrics {
     id: &'static str,
     /// How the ids of its rows begin.
     row_id: &'static str,
@@ -112,7 +112,7 @@ impl Metrics {
     }
 
     /// The metrics of the past, with an id and a title of their own.
-    pub(in crate::http::page) fn of_past(
+    pub(crate) fn of_past(
         rows: &[MetricRow],
         id: &'static str,
         title: &'static str,

@@ -14,7 +14,7 @@ use crate::service::status::report::words::Times;
 /// How the rollout is doing, why, and what happens next.
 #[derive(Debug, Template)]
 #[template(path = "verdict.html")]
-pub(in crate::http::page) struct Verdict {
+pub(crate) struct Verdict {
     pub(super) word: Word,
     headline: String,
     why: Option<String>,
@@ -49,7 +49,7 @@ impl Verdict {
     }
 
     /// How a rollout ended, or how it is doing.
-    pub(in crate::http::page) fn of_past(report: &Report, outline: &Outline) -> Verdict {
+    pub(crate) fn of_past(report: &Report, outline: &Outline) -> Verdict {
         Verdict {
             word: of_condition(report.condition),
             headline: report.headline.clone(),
@@ -95,7 +95,7 @@ fn ended(status: &Status, report: &Report, times: &Times) -> Option<(String, Opt
 }
 
 /// The word for a condition.
-pub(in crate::http::page) fn of_condition(condition: Condition) -> Word {
+pub(crate) fn of_condition(condition: Condition) -> Word {
     let icon = match condition {
         Condition::Stable | Condition::Promoted | Condition::Healthy => "check",
         Condition::Monitoring | Condition::AwaitingApproval => "eye",

@@ -4,12 +4,12 @@ use crate::service::status::report::Tone;
 
 /// A state as a word with an icon; the color only repeats them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http::page) struct Word {
+pub(crate) struct Word {
     /// The class of its color.
-    pub(in crate::http::page) color: &'static str,
+    pub(crate) color: &'static str,
     /// The id of its icon; empty without one.
-    pub(in crate::http::page) icon: &'static str,
-    pub(in crate::http::page) text: &'static str,
+    pub(crate) icon: &'static str,
+    pub(crate) text: &'static str,
 }
 
 /// The class of a tone.
@@ -23,10 +23,6 @@ pub(super) fn class(tone: Tone) -> &'static str {
     }
 }
 
-pub(in crate::http::page) const fn word(
-    color: &'static str,
-    icon: &'static str,
-    text: &'static str,
-) -> Word {
+pub(crate) const fn word(color: &'static str, icon: &'static str, text: &'static str) -> Word {
     Word { color, icon, text }
 }

@@ -2,8 +2,8 @@
 
 use askama::Template;
 
-use super::Frame;
-use super::full;
+use super::frame::Frame;
+use super::frame::full;
 use super::policy::PolicyPart;
 use super::replay::Replay;
 use super::table::requests;

@@ -4,8 +4,8 @@ use askama::Template;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Frame;
-use super::full;
+use super::frame::Frame;
+use super::frame::full;
 use crate::canary::rollout::outline::Outline;
 use crate::canary::rollout::state::Outcome;
 use crate::http::page::parts::verdict::of_condition;
