@@ -1,4 +1,6 @@
-//! `serin history`: what happened, one line per event.
+//! `serin history`: what happened, one line per event. [`report`]: one rollout in a file.
+
+pub mod report;
 
 use std::process::ExitCode;
 

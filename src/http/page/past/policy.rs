@@ -15,7 +15,7 @@ use crate::text::durations::words;
 use crate::text::lists::short_digest;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
-use crate::text::numbers::share;
+use crate::text::numbers::percent;
 
 /// The policy and the models.
 #[derive(Debug, Template)]
@@ -86,11 +86,11 @@ pub(super) fn margin(metric: &Metric, margin: Margin) -> String {
     let is_of_spread = properties.margin == MarginKind::OfSpread;
     let relative = (margin.relative > 0.0).then(|| match is_of_spread {
         true => format!("{} sd", number(margin.relative)),
-        false => share(margin.relative),
+        false => format!("{} %", number(percent(margin.relative))),
     });
     let absolute = (margin.absolute > 0.0).then(|| match properties.unit {
         Unit::Seconds => duration(margin.absolute),
-        Unit::Share => format!("{} points", number(margin.absolute * 100.0)),
+        Unit::Share => format!("{} pt", number(percent(margin.absolute))),
         Unit::Number | Unit::Probability => number(margin.absolute),
     });
     let parts: Vec<String> = relative.into_iter().chain(absolute).collect();

@@ -87,11 +87,11 @@ pub(super) fn requests(outline: &Outline) -> String {
 
 fn of_outcome(outcome: Option<Outcome>, present: Option<Word>) -> Word {
     match outcome {
-        Some(Outcome::Promoted) => word("passes", "check", "promoted"),
-        Some(Outcome::RolledBack) => word("fails", "back", "rolled back"),
-        Some(Outcome::NoVerdict) => word("muted", "wait", "no verdict"),
-        Some(Outcome::Reverted) => word("fails", "back", "reverted"),
-        None => present.unwrap_or(word("holds", "half", "under way")),
+        Some(Outcome::Promoted) => word("passes", "check", "Promoted"),
+        Some(Outcome::RolledBack) => word("fails", "back", "Rolled back"),
+        Some(Outcome::NoVerdict) => word("muted", "wait", "No verdict"),
+        Some(Outcome::Reverted) => word("fails", "back", "Reverted"),
+        None => present.unwrap_or(word("holds", "half", "Under way")),
     }
 }
 

@@ -7,7 +7,7 @@ use anyhow::Context;
 use anyhow::bail;
 use clap::Args;
 
-use super::client::ServerArgs;
+use crate::cli::remote::client::ServerArgs;
 use crate::cli::show;
 use crate::cli::show::outln;
 use crate::text::files::write_whole;
