@@ -31,6 +31,7 @@ pub struct Rollouts {
 
 /// How many rollouts ended in which way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RolloutCounts)]
 pub struct Counts {
     /// Promoted, and not reverted since.
     pub promoted: u64,
