@@ -59,6 +59,8 @@ def look(state: State, serving: Serving, chromium: Chromium, pictures: Path | No
             tab.open(server.url).wait("clock.textContent === 'up to date'")
             says(state, tab.text("body"))
             check(tab.text("h1").startswith(state.word), f"the verdict is {tab.text('h1')!r}, not {state.word}")
+            # At once, because what follows may take so long that the state is another one.
+            complete_without_scripts(state, server.url, tab.probe("sections"), chromium)
             if pictures is not None:
                 of_docs(state, tab, pictures / "docs")
             fits(tab)
@@ -70,12 +72,15 @@ def look(state: State, serving: Serving, chromium: Chromium, pictures: Path | No
                     tab.media(prefers_color_scheme=theme, prefers_reduced_motion="reduce")
                     if pictures is not None:
                         (pictures / f"{state.name}-{width}-{theme}.png").write_bytes(tab.picture())
+                        continue
                     found = violations(tab, only_colors=theme != THEMES[0])
                     check(not found, f"at {width} px, {theme}: {found}")
-            sections = tab.probe("sections")
-        with Tab(chromium, scripts=False) as plain:
-            plain.open(server.url)
-            says(state, plain.text("body"))
-            found = plain.probe("sections")
-            check(found == sections, f"without scripts there are {found}, not {sections}")
-            check(plain.js("document.querySelector('meta[http-equiv=refresh]').content") == "5", "no refresh")
+
+
+def complete_without_scripts(state: State, url: str, sections: list[str], chromium: Chromium) -> None:
+    with Tab(chromium, scripts=False) as tab:
+        tab.open(url)
+        says(state, tab.text("body"))
+        found = tab.probe("sections")
+        check(found == sections, f"without scripts there are {found}, not {sections}")
+        check(tab.js("document.querySelector('meta[http-equiv=refresh]').content") == "5", "no refresh")

@@ -81,7 +81,7 @@ def insufficient(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Waiting", "in shadow")
+@state("Waiting", "in shadow", "Disagreements")
 def shadow(server: Serin) -> Iterator[None]:
     steps = [{"weight": 0, "shadow": 100, "bake": "10m"}, {"weight": 10, "bake": "10m"}, {"weight": 50, "bake": "20m"}]
     server.client.deploy(FILE, plan={**plan(10, 50), "steps": steps})
@@ -109,7 +109,7 @@ def undecided(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Passing", "passes", "No harm found", "Distributions", "Disagreements")
+@state("Passing", "passes", "No harm found", "Distributions")
 def passing(server: Serin) -> Iterator[None]:
     shadow = {"weight": 0, "shadow": 100, **QUICK}
     steps = [shadow, {"weight": 5, **QUICK}, {"weight": 25, **QUICK}, {"weight": 50, "bake": "20m"}]
