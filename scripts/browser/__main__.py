@@ -13,6 +13,7 @@ happen, and people act by it alone.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -35,7 +36,7 @@ from browser.states import STATES  # noqa: E402
 Test = Callable[[Serving, Chromium], None]
 
 # Most of the time a test waits for a server.
-AT_ONCE = 4
+AT_ONCE = (os.cpu_count() or 2) + 1
 
 
 def tests(pictures: Path | None) -> dict[str, Test]:
