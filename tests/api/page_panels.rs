@@ -86,7 +86,7 @@ fn segments_are_shown_where_they_are_declared() {
     let app = Setup::new().given(|given| given.segments = toml::from_str(declared).unwrap());
     let app = app.spawn();
     app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 50 })).done();
-    expect(&page(&app), "segments", &["No request has named a segment yet."]);
+    expect(&page(&app), "segments", &["No segment has requests of both versions yet."]);
     for _ in 0..100 {
         let body = json!({ "features": CUSTOMER, "segments": { "region": "north" } });
         app.post("/predict", &body).done();

@@ -50,7 +50,7 @@ pub struct SegmentsStatus {
     pub findings: Vec<FindingStatus>,
     /// Every segment with at least one request, by metric.
     pub seen: Vec<SeenStatus>,
-    /// The strongest evidence of harm, strongest first, eight at most, for the page, which is rendered in this
+    /// The strongest evidence of harm, strongest first, eight at most, of what both tracks have samples of, for the page, which is rendered in this
     /// process.
     #[serde(skip)]
     pub worst: Vec<WorstStatus>,
@@ -238,8 +238,14 @@ fn worst(sequential: &SequentialEvidence, scan: &SegmentScan) -> Vec<WorstStatus
         .by_segment
         .iter()
         .flat_map(|one| one.metrics.iter().map(|measured| (&one.segment, measured)))
+        .filter(|(_, measured)| measured.counts.fewest() > 0)
         .collect();
-    all.sort_by(|(_, left), (_, right)| right.harm.log_e().total_cmp(&left.harm.log_e()));
+    // Without evidence either way, as of failures where none was seen, it is exactly 0.
+    let rank = |measured: &Measured| match measured.harm.log_e() {
+        0.0 => f64::NEG_INFINITY,
+        evidence => evidence,
+    };
+    all.sort_by(|(_, left), (_, right)| rank(right).total_cmp(&rank(left)));
     let metric = |name: &MetricName| {
         let mut metrics = sequential.policy.by_segment();
         metrics.find(|metric| metric.name == *name)

@@ -19,7 +19,7 @@ use crate::text::numbers::share;
 #[derive(Debug, Template)]
 #[template(path = "disagreements.html")]
 pub(super) struct Disagreements {
-    /// What was compared; `None` without a shadow.
+    /// What was compared; `None` if nothing is.
     heading: Option<String>,
     /// Why no request is shown.
     empty: Option<String>,
@@ -45,14 +45,17 @@ impl Disagreements {
         (rollout, worst): &(Option<u64>, Vec<Disagreement>),
         times: &Times,
     ) -> Disagreements {
-        let Some(shadow) = &status.shadow else {
-            return Disagreements { heading: None, empty: None, rows: Vec::new() };
-        };
-        let is_of_this = status.rollout.as_ref().map(|it| it.id) == *rollout;
+        let is_of_this =
+            status.rollout.as_ref().is_some_and(|running| Some(running.id) == *rollout);
         let worst = if is_of_this { worst.as_slice() } else { &[] };
         let rows: Vec<Row> = worst.iter().map(|one| Row::new(one, times)).collect();
-        let empty = rows.is_empty().then(|| why_empty(shadow));
-        Disagreements { heading: Some(heading(shadow)), empty, rows }
+        let heading = match &status.shadow {
+            Some(shadow) => Some(heading(shadow)),
+            None if rows.is_empty() => None,
+            None => Some("of earlier steps; nothing is compared at this one".to_owned()),
+        };
+        let empty = status.shadow.as_ref().filter(|_| rows.is_empty()).map(why_empty);
+        Disagreements { heading, empty, rows }
     }
 }
 

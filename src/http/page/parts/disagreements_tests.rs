@@ -92,6 +92,14 @@ fn without_rows_it_says_why() {
 }
 
 #[test]
+fn those_of_earlier_steps_stay() {
+    let status = rollout("pass", Some(0.0), json!({}));
+    let worst = vec![one(probability(0.4, 0), probability(0.5, 1), 0.1, 1)];
+    let (part, html) = shown(&status, worst);
+    assert!(part.rows.len() == 1 && html.contains("of earlier steps"), "{html}");
+}
+
+#[test]
 fn those_of_another_rollout_are_not_shown() {
     let status = shadowed(json!({}));
     let worst = vec![one(probability(0.4, 0), probability(0.5, 1), 0.1, 1)];

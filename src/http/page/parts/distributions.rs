@@ -89,7 +89,8 @@ impl Distributions {
         let since = times.time(rollout.step_started_at);
         let heading = Some(format!("at this step, since {since}"));
         let least = status.health.as_ref().map_or(0, |health| health.min_samples);
-        let empty = why_empty(status.traffic_percent, found.answered, least);
+        let is_in_shadow = status.shadow.is_some();
+        let empty = why_empty(status.traffic_percent, is_in_shadow, found.answered, least);
         if empty.is_some() {
             return Distributions { heading, empty, names, ..Distributions::default() };
         }
@@ -124,21 +125,20 @@ impl Distributions {
 }
 
 /// Why there is nothing to draw: one version gets no requests, or both have not answered enough.
-fn why_empty(percent: f64, answered: [u64; 2], least: u64) -> Option<String> {
+fn why_empty(percent: f64, is_in_shadow: bool, answered: [u64; 2], least: u64) -> Option<String> {
     let [stable, canary] = answered;
     if stable.min(canary) >= least.max(1) {
         return None;
     }
-    let alone = match percent {
-        0.0 => Some("The canary"),
-        100.0 => Some("Stable"),
-        _ => None,
-    };
-    Some(match alone {
-        Some(one) => {
-            format!("{one} gets no traffic at this step, so there is nothing to compare.")
+    Some(match percent {
+        0.0 if is_in_shadow => {
+            "The canary gets no traffic at this step; its answers in shadow are below.".to_owned()
         }
-        None => format!(
+        0.0 => {
+            "The canary gets no traffic at this step, so there is nothing to compare.".to_owned()
+        }
+        100.0 => "Stable gets no traffic at this step, so there is nothing to compare.".to_owned(),
+        _ => format!(
             "Nothing is drawn before each version has answered {least} requests: stable {}, canary {}.",
             grouped(stable),
             grouped(canary)

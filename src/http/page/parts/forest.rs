@@ -39,6 +39,8 @@ struct Marks {
     interval: Option<Interval>,
     /// The difference, if it is on the axis.
     estimate: Option<f64>,
+    /// The arrow of a difference that leaves the axis and has no interval: as those of intervals.
+    leaves: Option<(f64, i8)>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -83,12 +85,19 @@ impl Marks {
             if *side > 0.0 { (at, round(100.0 - at)) } else { (0.0, at) }
         };
         let interval = interval.map(|[low, high]| Interval::new(low, high));
+        let leaves = match effect {
+            _ if interval.is_some() => None,
+            better if better < -END => Some((ARROW, -6)),
+            worse if worse > END => Some((round(100.0 - ARROW), 6)),
+            _ => None,
+        };
         Some(Marks {
             beyond: sides.iter().map(beyond).collect(),
             accepted: sides.iter().map(|side| place(side * accepted)).collect(),
             harmful: sides.iter().map(|side| place(side * harmful)).collect(),
             interval,
             estimate: (effect.abs() <= END).then(|| place(effect)),
+            leaves,
         })
     }
 }
@@ -153,7 +162,16 @@ mod tests {
         assert!(wide.caps.is_empty() && wide.arrows == [(1.6, -6), (98.4, 6)], "{wide:?}");
         let beyond = Interval::new(3.0, 4.0);
         assert_eq!((beyond.left, beyond.width, &beyond.arrows[..]), (93.0, 5.4, &[(98.4, 6)][..]));
-        assert_eq!(marks(1.0, [0.9, 1.1], Harm::Higher).estimate, None);
+        let beyond = marks(1.0, [0.9, 1.1], Harm::Higher);
+        assert_eq!((beyond.estimate, beyond.leaves), (None, None));
+        let without_interval = |effect| {
+            let numbers = Numbers { interval: None, ..numbers(effect, [0.0, 0.0], Harm::Higher) };
+            Marks::new(&numbers).unwrap().leaves
+        };
+        assert_eq!(
+            [1.0, 0.1, -1.0].map(without_interval),
+            [Some((98.4, 6)), None, Some((1.6, -6))]
+        );
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Segments {
             1 => "harm in 1 comparison".to_owned(),
             some => format!("harm in {some} comparisons"),
         };
-        let with_data = seen.len();
+        let with_data = seen.iter().filter(|one| one.stable.min(one.canary) > 0).count();
         Segments {
             heading: Some(format!("{found}; {with_data} of {hypotheses} comparisons have data")),
             rows: worst.iter().map(Row::new).collect(),

@@ -90,7 +90,7 @@ fn findings_are_named_and_the_rest_is_counted() {
 #[test]
 fn silence_and_no_segments_are_told_apart() {
     let (_, html) = segments(Vec::new(), 0, Vec::new());
-    assert!(html.contains("No request has named a segment yet."), "{html}");
+    assert!(html.contains("No segment has requests of both versions yet."), "{html}");
     let none = Segments::new(&rollout("pass", Some(0.0), json!({}))).render().unwrap();
     assert_eq!(none, "<section class=\"part half\" id=\"segments\"></section>");
 }
