@@ -126,7 +126,7 @@ enum Command {
     /// Send predictions as users would; exit code 1 if none is answered
     ///
     /// Times are random, and slow answers do not slow them down. Random rows have the values of training.
-    Load(Box<load::LoadArgs>),
+    Load(Box<load::args::LoadArgs>),
     /// List the model files of a server
     Models(models::ModelsArgs),
     /// Show the requests on which canary and stable differ most in shadow

@@ -11,7 +11,7 @@ use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::query::Fields;
 use crate::service::Service;
-use crate::service::control::registry::Listed;
+use crate::service::control::registry::listed::Listed;
 use crate::service::status::health::Health;
 use crate::service::status::history::History;
 use crate::service::status::report::Reported;

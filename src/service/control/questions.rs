@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use super::Control;
 use super::ledger::Position;
-use super::registry::newest::Newest;
+use super::registry::latest::Newest;
 use crate::canary::Entry;
 use crate::canary::Refusal;
 use crate::canary::Rollout;

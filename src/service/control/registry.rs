@@ -1,12 +1,16 @@
-//! Registry: the artifacts in the models folder, and nothing outside it. [`newest`]: a short list of them.
+//! Registry: the artifacts in the models folder, and nothing outside it.
+//!
+//! - [`listed`]: a file in the list of all. [`latest`]: the newest files in brief; `newest`: how they are found.
+//! - `unchanged`: whether a file is still the same.
 
-pub mod newest;
+pub mod latest;
+pub mod listed;
+mod newest;
+mod unchanged;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::fs::Metadata;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Component;
 use std::path::Path;
 use std::path::PathBuf;
@@ -17,10 +21,11 @@ use parking_lot::Mutex;
 use rustix::fs::Mode;
 use rustix::fs::OFlags;
 use rustix::fs::openat;
-use serde::Serialize;
 use thiserror::Error;
-use utoipa::ToSchema;
 
+use self::latest::Latest;
+use self::listed::Listed;
+use self::unchanged::Unchanged;
 use crate::canary::Version;
 use crate::model::Artifact;
 use crate::model::ArtifactError;
@@ -37,27 +42,7 @@ pub struct Registry {
     /// The files of the latest list. Held while the folder is listed.
     listing: Mutex<BTreeMap<PathBuf, (Option<Unchanged>, Listed)>>,
     /// The latest list of the newest files. Held while these are looked for.
-    newest: Mutex<newest::Latest>,
-}
-
-/// Identity, size and time of change (ctime) of a file that was listed. Only the system sets the time of change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Unchanged {
-    device: u64,
-    inode: u64,
-    bytes: u64,
-    changed: (i64, i64),
-}
-
-impl From<Metadata> for Unchanged {
-    fn from(file: Metadata) -> Unchanged {
-        Unchanged {
-            device: file.dev(),
-            inode: file.ino(),
-            bytes: file.size(),
-            changed: (file.ctime(), file.ctime_nsec()),
-        }
-    }
+    newest: Mutex<Latest>,
 }
 
 /// Turns the bytes of an artifact into a model.
@@ -81,29 +66,6 @@ pub struct Candidate {
     pub bytes: Vec<u8>,
     /// Its model, ready to run.
     pub loaded: Arc<Loaded>,
-}
-
-/// A file of the models folder, as `/admin/models` lists it.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct Listed {
-    /// The path inside the folder.
-    pub file: String,
-    /// The version name it would be deployed under.
-    pub version: String,
-    /// Its card, if it is a model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub card: Option<Card>,
-    /// Why it is not a model.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub error: Option<String>,
-}
-
-impl From<&Loaded> for Listed {
-    fn from(loaded: &Loaded) -> Listed {
-        let Loaded { version, card, .. } = loaded;
-        let (file, name) = (version.file.clone(), version.name.clone());
-        Listed { file, version: name, card: card.clone(), error: None }
-    }
 }
 
 /// Why a model cannot be found or loaded.

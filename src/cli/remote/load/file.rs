@@ -8,7 +8,7 @@ use serde_json::Map;
 use serde_json::Value as Json;
 use serde_json::json;
 
-use super::rows::Row;
+use super::row::Row;
 use super::served::Answers;
 use super::served::Served;
 use crate::cli::remote::reports::outcome;

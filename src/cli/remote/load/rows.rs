@@ -1,20 +1,11 @@
 //! Rows to send: of a file, or drawn at random.
 
-use serde_json::Value as Json;
-
-use super::LoadArgs;
+use super::args::LoadArgs;
 use super::drawn::Drawn;
 use super::file::FileRows;
+use super::row::Row;
 use super::served::Served;
 use crate::model::training::random::Stream;
-
-/// What a request asks for.
-pub(super) struct Row {
-    /// Values by name.
-    pub(super) features: Json,
-    /// What really happened, as `/feedback` takes it.
-    pub(super) outcome: Option<Json>,
-}
 
 /// An endless supply of rows.
 pub(super) enum Rows {

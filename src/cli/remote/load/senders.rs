@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::labels::Labels;
+use super::tally::MOST;
 use super::tally::Tally;
 use crate::cli::remote::client::Client;
 use crate::cli::remote::client::Reply;
@@ -18,9 +19,6 @@ use crate::cli::remote::client::ServerArgs;
 use crate::cli::remote::predicted::Predicted;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
-
-/// The most requests under way at once.
-pub(super) const MOST: usize = 64;
 
 /// How often a server is tried that does not answer.
 const RETRY: Duration = Duration::from_secs(1);

@@ -6,7 +6,6 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde::Serialize;
 
-use super::senders::MOST;
 use crate::cli::remote::predicted::Predicted;
 use crate::cli::remote::reports::Results;
 use crate::service::status::report::words::count;
@@ -15,6 +14,9 @@ use crate::stats::Layout;
 use crate::text::durations::duration;
 use crate::text::lists::list;
 use crate::text::numbers::grouped;
+
+/// The most requests under way at once.
+pub(super) const MOST: usize = 64;
 
 /// What came of the requests so far.
 pub(super) struct Tally(Mutex<State>);

@@ -1,3 +1,5 @@
+//! What the page says of disagreements.
+
 use serde_json::Map;
 use serde_json::json;
 

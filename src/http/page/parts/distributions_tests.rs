@@ -1,3 +1,5 @@
+//! How distributions are drawn.
+
 use serde_json::json;
 
 use super::*;

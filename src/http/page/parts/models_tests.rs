@@ -1,3 +1,5 @@
+//! Which models the page lists, and which it offers.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Which segments the page shows.
+
 use serde_json::json;
 
 use super::*;

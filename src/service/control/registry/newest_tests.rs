@@ -1,3 +1,5 @@
+//! Which files of a models folder are the newest.
+
 use std::fs;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! The curves of known samples.
+
 use super::*;
 use crate::canary::Track;
 use crate::canary::observed::outputs::Means;

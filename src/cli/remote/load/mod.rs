@@ -1,12 +1,14 @@
 //! `serin load`: traffic for a running server, at random times as independent users send it.
 //!
-//! - `served`: what the server says about its model. `rows`: what is sent; `drawn` at random, or of a `file`.
+//! - `args`: the flags. `served`: what the server says about its model. `rows`: what is sent; `drawn` at random, or of a `file`.
 //! - `senders`: requests under way at once. `labels`: outcomes that come late. `tally`: what came of it.
 //! - `stop`: Ctrl-C.
 
+pub mod args;
 mod drawn;
 mod file;
 mod labels;
+mod row;
 mod rows;
 mod senders;
 mod served;
@@ -14,15 +16,14 @@ mod stop;
 mod tally;
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::Args;
 use serde_json::json;
 
+use self::args::LoadArgs;
 use self::labels::Labels;
 use self::rows::Rows;
 use self::senders::Job;
@@ -31,10 +32,8 @@ use self::served::Served;
 use self::stop::Stop;
 use self::tally::Tally;
 use super::client::Client;
-use super::client::ServerArgs;
 use crate::cli::exit::FAIL;
 use crate::cli::numbers;
-use crate::cli::numbers::finite;
 use crate::cli::show;
 use crate::cli::show::out;
 use crate::cli::show::outln;
@@ -42,39 +41,6 @@ use crate::model::training::random::Stream;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
 use crate::text::numbers::grouped;
-
-/// The flags of `serin load`.
-#[derive(Args, Debug)]
-pub struct LoadArgs {
-    /// Requests per second, on average
-    #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = finite)]
-    rate: f64,
-    /// Send the rows of this CSV file, in random order, again and again; without it, each feature is drawn from its
-    /// values in training
-    #[arg(long, value_name = "FILE")]
-    data: Option<PathBuf>,
-    /// Column of the file with what really happened, reported some seconds after the prediction
-    #[arg(long, value_name = "COLUMN", requires = "data")]
-    labels: Option<String>,
-    /// Value of that column that counts as 1, of two classes [default: the one that the model predicts]
-    #[arg(long, value_name = "VALUE", requires = "labels")]
-    positive: Option<String>,
-    /// How long labels take: drawn anew for each
-    #[arg(long, value_name = "FROM..TO", default_value = "2s..10s", requires = "labels")]
-    label_delay: String,
-    /// Send one of this many keys with each request: requests with the same key get the same version
-    #[arg(long, value_name = "NUMBER",
-          value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
-    keys: Option<u64>,
-    /// End after this time, for example 10m; without it, at Ctrl-C
-    #[arg(long = "for", value_name = "DURATION")]
-    duration: Option<String>,
-    /// Seed of rows, keys and times
-    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
-    seed: u64,
-    #[command(flatten)]
-    server: ServerArgs,
-}
 
 /// Pauses between two looks at the clock are at most this long.
 const NAP: Duration = Duration::from_millis(50);
