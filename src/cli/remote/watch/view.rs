@@ -203,6 +203,10 @@ fn verdict(status: &Status, report: &Report, canvas: &Canvas) -> Vec<String> {
     let missing = report.missing.as_ref().map(|missing| format!(" {missing}"));
     let next = format!("{}{}", report.next, missing.unwrap_or_default());
     page.labelled("Next", show::STRONG, &next);
+    // Without a rollout, what happens next says it.
+    if let Some(start) = report.start.filter(|_| status.rollout.is_some()) {
+        page.labelled("", Style::new(), &format!("{}: {}", start.words, start.command));
+    }
     page.lines
 }
 

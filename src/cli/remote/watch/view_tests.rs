@@ -110,6 +110,13 @@ fn every_size_keeps_the_verdict() {
 }
 
 #[test]
+fn a_canary_without_traffic_names_the_command_that_sends_some() {
+    let silent = json!({ "health": { "forecast": { "requests_per_second": 0.0 } } });
+    let text = screen(&seen(by_plan(silent), 1), &USUAL);
+    assert!(text.contains("Waiting   model_v2") && text.contains("serin load"), "{text}");
+}
+
+#[test]
 fn without_a_canary_stable_gets_all() {
     let text = screen(&seen(tests::status(json!({})), 1), &USUAL);
     assert!(text.contains("No canary") && text.contains("model_v1 100 %"), "{text}");
