@@ -122,6 +122,15 @@ impl Replay {
     }
 }
 
+impl Replay {
+    /// Whether there is nothing to show, as in a file that nothing was asked of.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_said = self.missing.is_some() || self.refused.is_some();
+        let is_asked = self.recomputed.is_some() || self.what_if.is_some();
+        !(self.has_form || is_said || is_asked)
+    }
+}
+
 impl Table {
     fn new(all: &[Recomputed], times: &Times) -> Table {
         let row = |one: &Recomputed| Row {

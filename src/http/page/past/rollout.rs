@@ -72,7 +72,10 @@ impl RolloutPage {
             metrics: metrics.render().map_err(not_rendered)?,
             late: late.unwrap_or_default(),
             timeline: Timeline::new(&past.entries, &times).render().map_err(not_rendered)?,
-            replay: replay.render().map_err(not_rendered)?,
+            replay: match replay.is_empty() {
+                true => String::new(),
+                false => replay.render().map_err(not_rendered)?,
+            },
             policy: PolicyPart::new(&past).render().map_err(not_rendered)?,
             notes: past.report.notes,
             is_open,
