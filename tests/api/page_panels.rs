@@ -40,7 +40,7 @@ fn models_can_be_deployed_while_there_is_no_canary() {
     let before = page(&app);
     let form = "<form data-act action=\"admin/deploy-canary\" method=\"post\">";
     let file = "name=\"model_path\" value=\"model_v2.bin\"";
-    expect(&before, "models", &["model_v1", "stable", "logistic regression", "0.8", form, file]);
+    expect(&before, "models", &["model_v1", "stable", "logistic regression", "0.777", form, file]);
     expect(&before, "models", &["not a model", "name=\"traffic_percent\" value=\"10\""]);
     assert!(!before.contains("<img"), "{before}");
     // Stable and what is not a model have no form.
@@ -92,7 +92,7 @@ fn segments_are_shown_where_they_are_declared() {
         app.post("/predict", &body).done();
     }
     app.settled_health();
-    let expected = ["no harm found; ", "of 6 comparisons have data", "region=north", "latency"];
+    let expected = ["no harm found; ", "comparisons have data", "region=north", "latency"];
     expect(&page(&app), "segments", &expected);
 }
 

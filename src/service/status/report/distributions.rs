@@ -142,13 +142,16 @@ impl Histogram {
     /// Of probabilities, from 0 to 1, or to less where nearly all are near 0.
     fn of_probabilities(tracks: [&Summary; 2]) -> Option<Histogram> {
         let [_, high] = range(tracks)?;
-        let to = [0.02, 0.05, 0.1, 0.2, 0.5].into_iter().find(|to| high <= *to).unwrap_or(1.0);
+        let to =
+            [0.02, 0.05, 0.1, 0.2, 0.5].into_iter().find(|to| high < *to - 1e-3).unwrap_or(1.0);
         Some(Histogram::new(true, (0.0, to / BINS as f64, BINS), tracks))
     }
 
     /// Of numbers of any size.
     fn of_scores(tracks: [&Summary; 2]) -> Option<Histogram> {
+        // Values count as the middle of their bucket.
         let [low, high] = range(tracks)?;
+        let (low, high) = (low - BUCKET * low.abs(), high + BUCKET * high.abs());
         let size = if high > low { high - low } else { low.abs().max(1.0) };
         let step = round_up(size / BINS as f64);
         // A bin has its upper bound and not its lower one.
@@ -191,17 +194,20 @@ fn range(tracks: [&Summary; 2]) -> Option<[f64; 2]> {
     Some([low, high])
 }
 
-/// The largest of 1, 2 and 5 times a power of ten that is not above this.
+/// How far the middle of a bucket may be from its values, about.
+const BUCKET: f64 = 0.01;
+
+/// The largest of 1, 2 and 5 times a power of ten that is not above this, or hardly.
 fn round_down(positive: f64) -> f64 {
     let unit = 10_f64.powf(positive.log10().floor());
-    let fits = |times: &f64| times * unit <= positive * (1.0 + 1e-9);
+    let fits = |times: &f64| times * unit <= positive * (1.0 + BUCKET);
     [5.0, 2.0].into_iter().find(fits).unwrap_or(1.0) * unit
 }
 
-/// The smallest of them that is not below this.
+/// The smallest of them that is not below this, or hardly.
 fn round_up(positive: f64) -> f64 {
     let unit = 10_f64.powf(positive.log10().floor());
-    let fits = |times: &f64| times * unit >= positive * (1.0 - 1e-9);
+    let fits = |times: &f64| times * unit >= positive * (1.0 - BUCKET);
     [1.0, 2.0, 5.0].into_iter().find(fits).unwrap_or(10.0) * unit
 }
 
