@@ -23,6 +23,7 @@ use crate::canary::traffic::prediction_id::IdError;
 use crate::service::CommandError;
 use crate::service::control::audit::ReplayError;
 use crate::service::control::registry::RegistryError;
+use crate::service::control::sequential_judge::histories::NoHistory;
 use crate::service::reported::feedback::FeedbackError;
 use crate::service::reported::recordings::RecordError;
 use crate::service::serving::predict::PredictError;
@@ -74,6 +75,7 @@ kinds! {
         NoSuchRoute: "no_such_route", "No such route";
         NoSuchModel: "no_such_model", "No such model";
         NoSuchRollout: "no_such_rollout", "No such rollout";
+        NoSuchMetric: "no_such_metric", "No such metric";
     }
     METHOD_NOT_ALLOWED {
         MethodNotAllowed: "method_not_allowed", "Method not allowed";
@@ -356,6 +358,15 @@ impl Classified for RegistryError {
             RegistryError::Outside { .. } => Kind::PathOutside,
             RegistryError::NotFound { .. } => Kind::NoSuchModel,
             RegistryError::NotAModel { .. } | RegistryError::OtherDigest { .. } => Kind::NotAModel,
+        }
+    }
+}
+
+impl Classified for NoHistory {
+    fn kind(&self) -> Kind {
+        match self {
+            NoHistory::Refused(refusal) => refusal.kind(),
+            NoHistory::NoSuchMetric { .. } => Kind::NoSuchMetric,
         }
     }
 }

@@ -20,6 +20,8 @@
 //! ever fails by chance is at most alpha (weighted Bonferroni on the running maxima). Promotion needs no
 //! correction: all guardrails passing by chance is no more likely than the harmful one passing by chance.
 
+pub mod metric_history;
+
 use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -120,6 +120,21 @@ impl LoggedTick {
         LoggedTick { number, step, at, increment: increment.to_bytes() }
     }
 
+    /// Brings the monitors to this tick, and gives what it observed.
+    ///
+    /// # Errors
+    /// When the monitors are not at the tick before it, or it cannot be read.
+    pub fn taken_in(&self, monitors: &mut Monitors) -> Result<Increment, LogError> {
+        let expected = monitors.ticks() + 1;
+        if self.number != expected {
+            return Err(LogError::Gap { expected, found: self.number });
+        }
+        let increment = Increment::from_bytes(&self.increment)
+            .map_err(|cause| LogError::Damaged { number: self.number, cause })?;
+        monitors.tick(&increment);
+        Ok(increment)
+    }
+
     /// Its approximate size on disk.
     pub fn bytes(&self) -> u64 {
         self.increment.len() as u64 + LoggedTick::OVERHEAD_BYTES
@@ -133,13 +148,7 @@ impl LoggedTick {
 pub fn replay(snapshot: Monitors, ticks: &[LoggedTick], up_to: u64) -> Result<Monitors, LogError> {
     let mut monitors = snapshot;
     for tick in ticks.iter().take_while(|tick| tick.number <= up_to) {
-        let expected = monitors.ticks() + 1;
-        if tick.number != expected {
-            return Err(LogError::Gap { expected, found: tick.number });
-        }
-        let increment = Increment::from_bytes(&tick.increment)
-            .map_err(|cause| LogError::Damaged { number: tick.number, cause })?;
-        monitors.tick(&increment);
+        tick.taken_in(&mut monitors)?;
     }
     let newest = monitors.ticks();
     if newest == up_to { Ok(monitors) } else { Err(LogError::NotYet { newest, asked: up_to }) }

@@ -60,6 +60,9 @@ fn statuses(path: &str, has_body: bool) -> BTreeSet<u16> {
         "/admin/history" | "/admin/rollouts" | "/admin/rollouts/{id}" | "/verdict" => {
             kinds.push(Kind::InvalidQuery)
         }
+        "/admin/metric-history" => {
+            kinds.extend([Kind::InvalidQuery, Kind::NoSuchMetric, Kind::NoCanary]);
+        }
         "/admin/check-canary-health" => kinds.push(Kind::NoCanary),
         _ => {}
     }

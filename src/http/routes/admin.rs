@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::canary::judge::sequential::metric_history::MetricHistory;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::json;
@@ -96,6 +97,26 @@ pub async fn history(call: Call) -> Answer {
         entries.map(History::new)
     });
     json(&history.await?)
+}
+
+/// How the interval of a metric has narrowed since the rollout began.
+///
+/// At most 200 moments of the judged rollout, one metric a call. Once after a restart this reads the tick log.
+#[utoipa::path(
+    get,
+    path = "/admin/metric-history",
+    tag = "rollout",
+    operation_id = "metric_history",
+    params(("metric" = String, Query, description = "The name of the metric, for example `latency`")),
+    responses((status = 200, description = "Its moments, oldest first", body = MetricHistory)),
+)]
+pub async fn metric_history(call: Call) -> Answer {
+    let fields = Fields::of(call.request.query_string(), &["metric"])?;
+    let metric = fields.text("metric").ok_or_else(|| {
+        Problem::new(Kind::InvalidQuery, "the query names no metric; ask for ?metric=latency")
+    })?;
+    let metric = metric.to_owned();
+    json(&call.ask(move |service| service.control.metric_history(&metric)).await?)
 }
 
 /// The most entries that are asked for.

@@ -92,6 +92,7 @@ use crate::service::Service;
         admin::history,
         rollouts::rollouts,
         rollouts::rollout,
+        admin::metric_history,
         shadow::disagreements,
         commands::deploy,
         commands::promote,
@@ -229,6 +230,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::canary::judge::sequential::metric_history::MetricHistory;
     use crate::service::status::health::Health;
     use crate::service::status::history::History;
     use crate::service::status::past::PastRollout;
@@ -240,7 +242,7 @@ mod tests {
     #[test]
     fn no_two_types_have_one_name() {
         let mut all = Vec::new();
-        let of_past = [Rollouts::schemas, PastRollout::schemas];
+        let of_past = [Rollouts::schemas, PastRollout::schemas, MetricHistory::schemas];
         let others = [Reported::schemas, Health::schemas, History::schemas, Effect::schemas];
         for add in others.into_iter().chain(of_past) {
             add(&mut all);

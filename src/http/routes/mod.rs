@@ -89,6 +89,7 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
                 .service(get("/history", admin::history))
                 .service(get("/rollouts", rollouts::rollouts))
                 .service(get("/rollouts/{id}", rollouts::rollout))
+                .service(get("/metric-history", admin::metric_history))
                 .service(get("/disagreements", shadow::disagreements))
                 .service(post("/replay-recent", required, shadow::replay_recent))
                 .default_service(refusing(no_route)),

@@ -3,6 +3,11 @@
 //! Only writers close a tick: the ticker once a second, the controller at each look, a command that is
 //! judged, and a change of step. Each tick is logged and saved with the next checkpoint. Questions (status,
 //! health check) read the newest evidence and write nothing.
+//!
+//! `histories`: how the interval of each metric has narrowed. `plan_warnings`: what the traffic before a plan says of it.
+
+pub(crate) mod histories;
+mod plan_warnings;
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
@@ -22,8 +27,7 @@ use crate::canary::State;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::forecast::Traffic;
 use crate::canary::judge::forecast::forecast;
-use crate::canary::judge::forecast::least_keys;
-use crate::canary::judge::forecast::least_requests;
+use crate::canary::judge::sequential::metric_history::MetricHistories;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::tick_log::Unsaved;
 use crate::canary::observed::groups::GroupsIncrement;
@@ -34,13 +38,6 @@ use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::recorder::Taken;
 use crate::service::status::metrics::EvidenceBytes;
-use crate::service::status::plan::PlanTime;
-use crate::service::status::report::words::duration;
-use crate::text::durations::words;
-use crate::text::numbers::grouped;
-use crate::text::numbers::number;
-use crate::text::numbers::share;
-use crate::text::numbers::two_digits;
 
 /// The sequential judge of the running rollout, and up to which samples it has seen.
 #[derive(Default)]
@@ -68,6 +65,10 @@ struct Judged {
     /// The pairs of the step up to the last tick.
     seen_pairs: Option<Pairs>,
     monitors: Monitors,
+    /// The history of each metric since the rollout began, or since the start.
+    histories: MetricHistories,
+    /// The ticks before these, of which the tick log has the history, until it is asked for; 0 if there are none.
+    earlier_ticks: u64,
     /// Ticks that are not in the store yet.
     unsaved: Unsaved,
     rate: Rate,
@@ -91,9 +92,6 @@ const VISITS_EVERY: SignedDuration = SignedDuration::from_secs(60);
 
 /// Inputs wait no longer than this, so that a crash loses few of them.
 const INPUTS_EVERY: SignedDuration = SignedDuration::from_secs(60);
-
-/// A step at which the canary gets no user at all with a larger probability is warned of.
-const MAX_EMPTY: f64 = 0.01;
 
 /// The newest evidence.
 pub(crate) struct Newest {
@@ -271,77 +269,6 @@ impl SequentialJudge {
         judged.rate.last().max(judged.repeated.last())
     }
 
-    /// Why a plan that begins now will hardly get a verdict, or may wait at a step: keys come back, and too few new ones
-    /// come.
-    pub(crate) fn few_users(
-        &mut self,
-        rollout: &Rollout,
-        before: &Live,
-        now: Timestamp,
-    ) -> Option<String> {
-        self.count_arrivals(before, now);
-        let visits = before.visitors.visits();
-        if rollout.mode().is_manual() || visits.repeated == 0 {
-            return None;
-        }
-        let plan = &rollout.policy.plan;
-        let per_second = self.arrivals.users_per_second(now)?;
-        let judge = &rollout.policy.judge;
-        let weights = || plan.steps.iter().map(|step| step.weight);
-        let needed =
-            weights().filter_map(|it| Some(least_requests(judge, it)?.min(least_keys(judge, it)?)));
-        let needed = needed.min()?;
-        let come = visits.first as f64 + per_second * plan.deadline.as_secs_f64();
-        if come < needed as f64 {
-            return Some(format!(
-                "too few users for this plan: {} came before it, and lately {} new ones a second, while a verdict \
-                 takes at least {} within {}; give the steps a larger share, or the plan a longer deadline",
-                grouped(visits.first),
-                number(two_digits(per_second)),
-                grouped(needed),
-                words(plan.deadline),
-            ));
-        }
-        let weight = weights().find(|weight| !weight.is_zero())?;
-        let none = (come * (-weight.share()).ln_1p()).exp();
-        (none > MAX_EMPTY).then(|| {
-            format!(
-                "few users for the step of {weight}: of {} that came before it about {} will be the canary's, and with a \
-                 probability of {} none; the step waits for {} requests of them, at most until the deadline; begin with a \
-                 larger share",
-                grouped(visits.first),
-                number(two_digits(visits.first as f64 * weight.share())),
-                share(two_digits(none)),
-                grouped(plan.min_samples),
-            )
-        })
-    }
-
-    /// How long the plan of a rollout takes at least at the traffic before it; `None` by hand, or without traffic.
-    pub(crate) fn time_of_plan(&self, rollout: &Rollout, now: Timestamp) -> Option<PlanTime> {
-        let requests_per_second =
-            self.arrivals.requests_per_second(now).filter(|rate| *rate > 0.0)?;
-        let at_least_seconds = rollout.policy.plan.least_seconds(requests_per_second);
-        (!rollout.mode().is_manual()).then_some(PlanTime { requests_per_second, at_least_seconds })
-    }
-
-    /// Why a plan that begins now will hardly get a verdict before its deadline: too few requests come.
-    pub(crate) fn slow_plan(&self, rollout: &Rollout, now: Timestamp) -> Option<String> {
-        let PlanTime { requests_per_second, at_least_seconds } = self.time_of_plan(rollout, now)?;
-        let plan = &rollout.policy.plan;
-        (at_least_seconds > plan.deadline.as_secs_f64()).then(|| {
-            format!(
-                "too little traffic for this plan: at {} requests/s, as before it, its steps take at least {} to get \
-                 {} samples of each version, and it ends without a verdict after {}; give the steps larger shares, or \
-                 the plan fewer min_samples or a longer deadline",
-                number(two_digits(requests_per_second)),
-                duration(at_least_seconds),
-                grouped(plan.min_samples),
-                words(plan.deadline),
-            )
-        })
-    }
-
     /// The segments seen.
     pub(crate) fn segments(&self) -> impl Iterator<Item = &SegmentName> {
         self.judged.iter().flat_map(|judged| judged.monitors.segments())
@@ -428,6 +355,8 @@ impl Judged {
             is_warm: false,
             seen: seen.first,
             seen_pairs: seen.pairs,
+            earlier_ticks: monitors.ticks(),
+            histories: MetricHistories::default(),
             monitors,
             unsaved,
             rate: Rate::new(at),
@@ -449,6 +378,7 @@ impl Judged {
         self.taken_at = Some(at);
         self.monitors.tick(increment);
         let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);
+        self.histories.take_in(&self.policy, &self.monitors, &tick, increment.weight);
         self.unsaved.push(tick, &self.monitors, bounds);
     }
 }
