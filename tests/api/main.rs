@@ -42,6 +42,7 @@ mod overload;
 mod page;
 mod page_acts;
 mod page_panels;
+mod page_rows;
 mod past;
 mod trained_classes;
 

@@ -38,6 +38,7 @@ mod metric;
 
 pub use comparison::Comparison;
 pub use forecast::forecast;
+pub use forecast::of_metric;
 pub use forecast::within;
 pub use metric::NOTHING_COMPARED;
 pub use metric::beyond_the_mean;

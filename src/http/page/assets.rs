@@ -15,10 +15,11 @@ use crate::http::problem::Problem;
 pub(super) const STYLE: &str = include_str!("assets/style.css");
 
 /// The files, each with its type.
-const FILES: [(&str, &str, &str); 4] = [
+const FILES: [(&str, &str, &str); 5] = [
     ("style.css", "text/css; charset=utf-8", STYLE),
     ("theme.js", "text/javascript; charset=utf-8", include_str!("assets/theme.js")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
+    ("rows.js", "text/javascript; charset=utf-8", include_str!("assets/rows.js")),
     ("acts.js", "text/javascript; charset=utf-8", include_str!("assets/acts.js")),
 ];
 

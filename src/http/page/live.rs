@@ -63,7 +63,7 @@ pub async fn keep_up_to_date(service: Arc<Service>, shared: web::Data<Shared>) {
         }
         let service = service.clone();
         // Fails while no thread is available, or the page cannot be rendered; the next look may do better.
-        let Ok(Ok(now)) = web::block(move || parts::rendered(&service, listens)).await else {
+        let Ok(Ok(now)) = web::block(move || parts::rendered(&service, listens, None)).await else {
             continue;
         };
         let is_new = |(place, part): &(usize, &String)| before.get(*place) != Some(part);

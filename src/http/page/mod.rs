@@ -17,7 +17,9 @@ use std::net::SocketAddr;
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
+use actix_web::web::Query;
 use askama::Template;
+use serde::Deserialize;
 
 use self::protection::protect;
 use crate::http::access::Access;
@@ -46,7 +48,14 @@ struct Now<'a> {
     parts: &'a [String],
 }
 
-/// The page of the present rollout.
+/// The query of the page.
+#[derive(Deserialize)]
+struct Opening {
+    /// The metric whose row is opened.
+    open: Option<String>,
+}
+
+/// The page of the present rollout. `?open=latency` opens the row of a metric; without such a metric it opens none.
 pub async fn now(call: Call) -> Answer {
     check(&call)?;
     let _turn = call.shared.documents.acquire().await;
@@ -56,10 +65,23 @@ pub async fn now(call: Call) -> Answer {
         Access::Closed => "closed",
     };
     let listens = call.shared.listens;
-    let page = call.ask(move |service| rendered(service, access, listens)).await?;
+    let query = Query::<Opening>::from_query(call.request.query_string());
+    let open = query.ok().and_then(|query| query.into_inner().open);
+    let page = call.ask(move |service| rendered(service, access, listens, open.as_deref())).await?;
+    Ok(html(page))
+}
+
+/// `GET /bands/{metric}`: what the opened row of a metric shows.
+pub async fn band(call: Call) -> Answer {
+    check(&call)?;
+    let metric = call.request.match_info().query("metric").to_owned();
+    Ok(html(call.ask(move |service| parts::opened(service, &metric)).await?))
+}
+
+fn html(text: String) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     protect(&mut answer).insert_header((header::CACHE_CONTROL, "no-store"));
-    Ok(answer.content_type("text/html; charset=utf-8").body(page))
+    answer.content_type("text/html; charset=utf-8").body(text)
 }
 
 /// Checks that the page may be read.
@@ -72,8 +94,9 @@ fn rendered(
     service: &Service,
     access: &'static str,
     listens: SocketAddr,
+    open: Option<&str>,
 ) -> Result<String, Problem> {
-    let parts = parts::rendered(service, listens)?;
+    let parts = parts::rendered(service, listens, open)?;
     let (version, assets) = (env!("CARGO_PKG_VERSION"), assets::digest());
     let page = Now { version, assets, access, parts: &parts };
     page.render().map_err(parts::not_rendered)

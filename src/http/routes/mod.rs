@@ -64,6 +64,7 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .service(get("/live", page::live))
         .service(get("/rollouts", page::rollouts))
         .service(get("/rollouts/{id}", page::rollout))
+        .service(get("/bands/{metric}", page::band))
         .service(get("/assets/{digest}/{file}", page::asset))
         .service(get("/openapi.json", documentation::openapi_json))
         .service(get("/docs", documentation::docs))

@@ -178,6 +178,26 @@ fn effect(metric: &Metric, forecast: &MetricForecast) -> Option<String> {
     Some(format!("{sign}{size} {}", metric.name))
 }
 
+/// What to expect of one metric: `passes in 4 to 11 minutes (80 %)`, and `by the end of the bake +4.1 % latency would be
+/// found in 4 of 5 cases`.
+pub fn of_metric(metric: &Metric, forecast: &MetricForecast) -> Vec<String> {
+    let word = match forecast.outcome {
+        Outcome::Pass => Some("passes"),
+        Outcome::Fail => Some("fails"),
+        Outcome::None => None,
+    };
+    let is_open = forecast.requests != Some(0);
+    let when = match forecast.range.as_ref().and_then(within) {
+        Some(range) => Some(format!("{range} (80 %)")),
+        None => forecast.seconds.map(|seconds| format!("in about {}", about(seconds))),
+    };
+    let comes = word.zip(when).map(|(word, when)| format!("{word} {when} at this traffic"));
+    let found = effect(metric, forecast).map(|effect| {
+        format!("by the end of the bake {effect} or more would be found in 4 of 5 cases")
+    });
+    [comes, found].into_iter().flatten().filter(|_| is_open).collect()
+}
+
 /// A range as people say it: `in 4 to 11 minutes`, `in 40 seconds to 3 minutes`, `in 5 minutes or more`, `within 3
 /// minutes`.
 pub fn within(range: &Range) -> Option<String> {

@@ -23,19 +23,39 @@ function morph(old, fresh) {
   }
   for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
-  const before = [...old.childNodes];
-  const after = [...fresh.childNodes];
-  after.forEach((child, place) => (place < before.length ? morph(before[place], child) : old.append(child)));
-  before.slice(after.length).forEach((child) => child.remove());
+  morphChildren(old, fresh);
+}
+
+// Children with an id are paired by it, so that a row that comes, goes or moves takes nothing from another one.
+function morphChildren(old, fresh) {
+  let place = old.firstChild;
+  for (const child of [...fresh.childNodes]) {
+    const twin = child.id ? [...old.children].find(({ id }) => id === child.id) : place && !place.id ? place : null;
+    if (!twin) {
+      old.insertBefore(child, place);
+      continue;
+    }
+    if (twin === place) place = place.nextSibling;
+    else old.insertBefore(twin, place);
+    morph(twin, child);
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
 }
 
 function take(html) {
+  const focused = document.activeElement;
   const parts = document.createElement("template");
   parts.innerHTML = html;
   for (const part of [...parts.content.children]) {
     const old = document.getElementById(part.id);
     if (old) morph(old, part);
   }
+  // What moves loses the focus.
+  if (document.activeElement !== focused && focused.isConnected) focused.focus({ preventScroll: true });
   name();
   document.dispatchEvent(new Event("fresh"));
 }

@@ -59,7 +59,7 @@ fn place(multiple: f64) -> f64 {
     round(100.0 * (on_axis + END) / (2.0 * END))
 }
 
-fn round(percent: f64) -> f64 {
+pub(super) fn round(percent: f64) -> f64 {
     (percent * 100.0).round() / 100.0
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Row {
     state: Word,
     is_off: bool,
     detail: Option<String>,
+    /// What its opened row shows, as HTML.
+    opened: Option<String>,
 }
 
 impl Row {
@@ -47,6 +49,7 @@ impl Row {
             state,
             is_off: row.state == MetricState::Off,
             detail: row.detail.clone(),
+            opened: None,
         }
     }
 }
@@ -66,7 +69,7 @@ pub(crate) fn role(role: Role) -> &'static str {
 }
 
 /// The row as a sentence, for those who do not see its picture.
-fn says(row: &MetricRow, state: Word) -> String {
+pub(super) fn says(row: &MetricRow, state: Word) -> String {
     let between = row.interval.as_ref().map(|interval| format!(", interval {interval}"));
     let margin = row.pass_margin.as_ref().map(|margin| format!("; {margin}"));
     match &row.difference {
@@ -81,7 +84,7 @@ fn says(row: &MetricRow, state: Word) -> String {
     }
 }
 
-fn of_state(state: MetricState) -> Word {
+pub(super) fn of_state(state: MetricState) -> Word {
     let icon = match state {
         MetricState::Pass | MetricState::NoHarm => "check",
         MetricState::Fail => "cross",
@@ -102,13 +105,22 @@ pub(crate) struct Metrics {
     title: &'static str,
     /// What the rows are, and since when or of when.
     basis: String,
+    /// Whether the name of a metric opens its row.
+    can_open: bool,
     rows: Vec<Row>,
 }
 
 impl Metrics {
-    pub(super) fn new(report: &Report) -> Metrics {
+    /// The metrics of a report, with the opened row of one of them as HTML.
+    pub(super) fn new(report: &Report, opened: Option<(&str, String)>) -> Metrics {
         let basis = "canary minus stable, since the rollout began".to_owned();
-        Metrics::of_past(&report.metrics, "metrics", "Metrics", basis)
+        let mut metrics = Metrics::of_past(&report.metrics, "metrics", "Metrics", basis);
+        if let Some((metric, opened)) = opened
+            && let Some(row) = metrics.rows.iter_mut().find(|row| row.name == metric)
+        {
+            row.opened = Some(opened);
+        }
+        Metrics { can_open: true, ..metrics }
     }
 
     /// The metrics of the past, with an id and a title of their own.
@@ -120,6 +132,7 @@ impl Metrics {
     ) -> Metrics {
         let rows = by_urgency(rows);
         let row_id = if id == "metrics" { "m" } else { id };
-        Metrics { id, row_id, title, basis, rows: rows.into_iter().map(Row::new).collect() }
+        let rows = rows.into_iter().map(Row::new).collect();
+        Metrics { id, row_id, title, basis, can_open: false, rows }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - `verdict`, `traffic`, `acts`, `metrics` (with `forest`, its pictures), `checklist`, `start`, `timeline`, `notes`: what is shown of a status.
 //! - `distributions`, `segments`, `disagreements`, `models`: what is shown besides, each where there is any.
+//! - `opened`: what an opened row of the metrics shows.
 //! - `word`: a state in a word.
 
 mod acts;
@@ -12,6 +13,7 @@ mod forest;
 pub(super) mod metrics;
 mod models;
 mod notes;
+mod opened;
 mod segments;
 mod start;
 pub(super) mod timeline;
@@ -30,6 +32,7 @@ use self::distributions::Distributions;
 use self::metrics::Metrics;
 use self::models::Models;
 use self::notes::Notes;
+use self::opened::Opened;
 use self::segments::Segments;
 use self::start::Start;
 use self::timeline::Timeline;
@@ -45,11 +48,19 @@ use crate::service::status::report::words::Times;
 /// Entries of the journal on the page.
 const ENTRIES: usize = 20;
 
-/// All parts, in the order of the page, of a server that listens on this address.
-pub(super) fn rendered(service: &Service, listens: SocketAddr) -> Result<Vec<String>, Problem> {
+/// All parts, in the order of the page, of a server that listens on this address, with this metric opened.
+pub(super) fn rendered(
+    service: &Service,
+    listens: SocketAddr,
+    open: Option<&str>,
+) -> Result<Vec<String>, Problem> {
+    // Before the status, so that it is not older than the history.
+    let history = open.and_then(|metric| service.control.metric_history(metric).ok());
     let status = service.status();
     let times = Times::utc(status.at);
     let report = Report::new(&status, &times);
+    let opened = history.and_then(|history| Opened::new(&status, &report, &history, &times));
+    let opened = opened.map(|it| it.render()).transpose().map_err(not_rendered)?;
     let entries = History::new(service.newest_history(ENTRIES)?).entries;
     // Only where they are compared.
     let found = status.canary.is_some().then(|| service.control.distributions());
@@ -59,7 +70,7 @@ pub(super) fn rendered(service: &Service, listens: SocketAddr) -> Result<Vec<Str
         Traffic::new(&status).render(),
         Acts::new(&status).render(),
         Start::new(&report, listens).render(),
-        Metrics::new(&report).render(),
+        Metrics::new(&report, open.zip(opened)).render(),
         Checklists::new(&report).render(),
         Distributions::new(&status, found.as_ref(), &times).render(),
         Segments::new(&status).render(),
@@ -69,6 +80,18 @@ pub(super) fn rendered(service: &Service, listens: SocketAddr) -> Result<Vec<Str
         Notes { notes: report.notes, revision: status.revision }.render(),
     ];
     parts.into_iter().map(|part| part.map_err(not_rendered)).collect()
+}
+
+/// What the opened row of a metric shows.
+pub(super) fn opened(service: &Service, metric: &str) -> Result<String, Problem> {
+    let history = service.control.metric_history(metric)?;
+    let status = service.status();
+    let times = Times::utc(status.at);
+    let report = Report::new(&status, &times);
+    let opened = Opened::new(&status, &report, &history, &times).ok_or_else(|| {
+        Problem::new(Kind::NoSuchMetric, format_args!("the page has no metric {metric:?} now"))
+    })?;
+    opened.render().map_err(not_rendered)
 }
 
 pub(super) fn not_rendered(cause: askama::Error) -> Problem {

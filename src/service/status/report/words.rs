@@ -27,6 +27,13 @@ impl Times {
         let mark = if self.zone == TimeZone::UTC { " UTC" } else { "" };
         format!("{}{mark}", at.strftime(format))
     }
+
+    /// `14:07`, or `25 Nov 14:07` on another day: for the axis of a picture.
+    pub fn short(&self, at: Timestamp) -> String {
+        let (at, now) = (at.to_zoned(self.zone.clone()), self.now.to_zoned(self.zone.clone()));
+        let format = if at.date() == now.date() { "%H:%M" } else { "%-d %b %H:%M" };
+        at.strftime(format).to_string()
+    }
 }
 
 /// `48 s`, `6 min`, `2 h 10 min` or `3 days`.
