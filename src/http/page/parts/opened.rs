@@ -269,17 +269,15 @@ impl Known<'_> {
         if metric.source == Source::Latency && status.rollout.is_some() {
             let [stable, canary] =
                 [&status.tracks.stable, &status.tracks.canary].map(|track| track.latency);
-            let quantiles: [(&str, fn(&LatencyStatus) -> Option<f64>); 3] = [
-                ("p50, this step", |it| it.p50_ms),
-                ("p95, this step", |it| it.p95_ms),
-                ("p99, this step", |it| it.p99_ms),
-            ];
+            let of = |it: &LatencyStatus| [it.p50_ms, it.p95_ms, it.p99_ms];
             let written = |ms: Option<f64>| match ms {
                 Some(ms) => duration(ms / 1e3),
                 None => "–".to_owned(),
             };
+            let names = ["p50, this step", "p95, this step", "p99, this step"];
+            let values = of(&stable).into_iter().zip(of(&canary));
             facts.extend(
-                quantiles.map(|(name, of)| fact(name, [&stable, &canary].map(of).map(written))),
+                names.into_iter().zip(values).map(|(name, (a, b))| fact(name, [a, b].map(written))),
             );
         }
         facts

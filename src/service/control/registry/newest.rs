@@ -31,15 +31,12 @@ impl Registry {
             return latest.list.clone();
         }
         let state = |path: &PathBuf| std::fs::metadata(self.folder.join(path));
-        let mut files: Vec<(PathBuf, Option<(i64, i64)>, Option<Unchanged>)> = self
-            .files()
-            .into_iter()
-            .map(|path| {
-                let found = state(&path).ok();
-                let written = found.as_ref().map(|file| (file.mtime(), file.mtime_nsec()));
-                (path, written, found.map(Unchanged::from))
-            })
-            .collect();
+        let found = |path: PathBuf| {
+            let found = state(&path).ok();
+            let written = found.as_ref().map(|file| (file.mtime(), file.mtime_nsec()));
+            (path, written, found.map(Unchanged::from))
+        };
+        let mut files: Vec<_> = self.files().into_iter().map(found).collect();
         // Of files of the same time, the one with the larger name: model_v2 before model_v1.
         files.sort_by(|one, other| (&other.1, &other.0).cmp(&(&one.1, &one.0)));
         let others = files.split_off(files.len().min(MAX_FILES));

@@ -39,7 +39,7 @@ impl Report {
         Report {
             condition,
             headline,
-            why: outline.reason.as_deref().map(|reason| sentence(reason)),
+            why: outline.reason.as_deref().map(sentence),
             next: ended(outline, times),
             missing: None,
             checklists: Vec::new(),
