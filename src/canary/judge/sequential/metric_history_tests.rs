@@ -21,10 +21,11 @@ fn lived(
     let (policy, mut histories) = (JudgePolicy::default(), MetricHistories::default());
     let (mut monitors, mut ticks) = (vec![beginning()], Vec::new());
     for number in 1..=seconds {
-        let increment = second(number as u32, factor(number), 0);
+        let tick =
+            logged(number, 1 + (number / 100) as u32, &second(number as u32, factor(number), 0));
         let mut next = monitors[monitors.len() - 1].clone();
-        next.tick(&increment);
-        let tick = logged(number, 1 + (number / 100) as u32, &increment);
+        // As the log holds it: with its values in order, as the server's ticks are.
+        let increment = tick.taken_in(&mut next).unwrap();
         histories.take_in(&policy, &next, &tick, increment.weight);
         monitors.push(next);
         ticks.push(tick);

@@ -333,7 +333,7 @@ mod tests {
     #[test]
     fn the_level_is_said_in_words() {
         assert!(level(0.05).contains("at most 1 of 20 rollouts"), "{}", level(0.05));
-        assert!(level(0.03).contains("at most 3 % of all rollouts"), "{}", level(0.03));
+        assert!(level(0.03).contains("at most 3.0 % of all rollouts"), "{}", level(0.03));
         assert_eq!(sentence("passes in 4 minutes".to_owned()), "Passes in 4 minutes.");
     }
 }
