@@ -148,7 +148,10 @@ impl Bins {
                     (None, None) => return Value::Missing,
                 };
                 let number = low + (high - low) * (1.0 - stream.uniform());
-                let number = if *is_whole { number.round() } else { rounded(number, low, high) };
+                let number = match is_whole {
+                    true => number.round().min(high.floor()).max(low.next_up().ceil()),
+                    false => rounded(number, low, high),
+                };
                 // A bin reaches from above its lower edge up to its upper one, which may be the only number in it.
                 Value::Number(if number > low && number <= high { number } else { high })
             }

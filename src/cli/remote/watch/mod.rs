@@ -5,6 +5,7 @@
 //! - `table`: the metrics with their bars; `bars`: intervals and shares in characters.
 
 mod bars;
+mod canvas;
 mod screen;
 mod table;
 mod view;

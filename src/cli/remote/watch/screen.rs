@@ -15,7 +15,7 @@ use rustix::termios::OptionalActions;
 use rustix::termios::SpecialCodeIndex;
 use rustix::termios::Termios;
 
-use super::view::Canvas;
+use super::canvas::Canvas;
 
 /// The alternate buffer, without a cursor, and without wrapping where a character is wider than expected.
 const ENTER: &str = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J";

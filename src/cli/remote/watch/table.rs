@@ -3,8 +3,8 @@
 use textwrap::core::display_width;
 
 use super::bars::Glyphs;
-use super::view::Canvas;
-use super::view::cut;
+use super::canvas::Canvas;
+use super::canvas::cut;
 use crate::canary::policy::metric::Role;
 use crate::cli::remote::page::role;
 use crate::cli::show;

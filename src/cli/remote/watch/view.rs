@@ -5,6 +5,8 @@ use textwrap::core::display_width;
 
 use super::bars;
 use super::bars::Glyphs;
+use super::canvas::Canvas;
+use super::canvas::cut;
 use super::table;
 use crate::cli::remote::page::Page;
 use crate::cli::show;
@@ -16,15 +18,6 @@ use crate::service::status::report::Report;
 use crate::service::status::report::facts::facts;
 use crate::service::status::report::words::Times;
 use crate::service::status::report::words::duration;
-
-/// What is drawn on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Canvas {
-    pub(super) columns: usize,
-    pub(super) rows: usize,
-    /// Otherwise all characters are ASCII.
-    pub(super) is_utf8: bool,
-}
 
 /// The newest answers.
 #[derive(Clone, Debug)]
@@ -330,23 +323,4 @@ fn ascii(one: char) -> char {
         '\u{a0}' => ' ',
         _ => '?',
     }
-}
-
-/// A text in at most this many columns.
-pub(super) fn cut(text: &str, width: usize) -> String {
-    if display_width(text) <= width {
-        return text.to_owned();
-    }
-    let (mut short, mut taken) = (String::new(), 1);
-    for one in text.chars() {
-        taken += display_width(one.encode_utf8(&mut [0; 4]));
-        if taken > width {
-            break;
-        }
-        short.push(one);
-    }
-    if width > 0 {
-        short.push('…');
-    }
-    short
 }

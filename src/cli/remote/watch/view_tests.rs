@@ -4,7 +4,7 @@ use serde_json::Value;
 use serde_json::json;
 use textwrap::core::display_width;
 
-use super::view::Canvas;
+use super::canvas::Canvas;
 use super::view::Seen;
 use super::view::Stale;
 use super::view::View;
