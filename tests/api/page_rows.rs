@@ -60,7 +60,7 @@ fn a_name_opens_its_row_without_javascript() {
         "accepted",
         "Since the rollout began",
         "p95, this step",
-        "Bets on means, ranks and tails, decide: harm at p ≤ ",
+        "Decided by bets on means, ranks and tails: harm at p ≤ ",
         "at most 1 of 20 rollouts",
         "The engine for values",
     ] {

@@ -91,7 +91,7 @@ impl Opened {
         };
         let picture = format!("By {samples} of the canary. {}", says(row, of_state(row.state)));
         let has_band = other_rule.is_none();
-        let mut notes = vec![known.rule()];
+        let mut notes = vec![known.rule(has_band)];
         let forecasts = health.and_then(|health| health.forecast.as_ref());
         let forecasts = forecasts.iter().flat_map(|it| &it.forecast.metrics);
         let mut forecasts = forecasts.filter(|it| it.metric == metric.name);
@@ -161,13 +161,13 @@ impl Known<'_> {
     fn captions(&self, other_rule: Option<String>, times: &Times) -> Vec<String> {
         let Known { evidence, history, .. } = self;
         let samples = self.samples();
+        if let Some(other_rule) = other_rule {
+            return vec![other_rule];
+        }
         if history.moments.is_empty() {
             return vec![format!(
                 "Nothing has been compared yet, so there is no interval: it begins once both versions have {samples}."
             )];
-        }
-        if let Some(other_rule) = other_rule {
-            return vec![other_rule];
         }
         if history.moments.iter().all(|it| it.interval.is_none()) {
             return vec![format!(
@@ -197,7 +197,7 @@ impl Known<'_> {
     }
 
     /// The tests, and how far they are.
-    fn rule(&self) -> String {
+    fn rule(&self, has_band: bool) -> String {
         let Known { metric, evidence, .. } = self;
         let spans = evidence.span_seconds.map_or_else(String::new, |seconds| {
             format!(", with spans of {} s or more as draws", number(two_digits(seconds)))
@@ -206,12 +206,13 @@ impl Known<'_> {
             Some(p) => format!(" (now {})", probability(p)),
             None => String::new(),
         };
+        let follows = if has_band { " The band follows these." } else { "" };
         let suspected = match evidence.is_suspected {
             true => " Single requests show harm, spans of time do not yet; that holds.",
             false => "",
         };
         format!(
-            "{}{spans}, decide: harm at p ≤ {}{}, pass at p ≤ {}{}. The band follows them.{suspected}",
+            "Decided by {}{spans}: harm at p ≤ {}{}, pass at p ≤ {}{}.{follows}{suspected}",
             bets(metric),
             probability(evidence.harm_threshold),
             now(evidence.harm_p_value),
@@ -287,22 +288,22 @@ impl Known<'_> {
 /// The bets on a metric, as the subject of a sentence.
 fn bets(metric: &Metric) -> &'static str {
     match (metric.source.properties().monitor, metric.test) {
-        (MonitorKind::Failures, _) => "Bets on which version's requests these are",
+        (MonitorKind::Failures, _) => "bets on which version's requests these are",
         (MonitorKind::Quantile(_), _) => {
-            "Bets on which version's requests are slower than stable's quantile"
+            "bets on which version's requests are slower than stable's quantile"
         }
-        (MonitorKind::Shift, _) => "Bets on mean and spread of the scores",
-        (MonitorKind::Pairs, _) => "Bets on the differences between two answers to one request",
-        (MonitorKind::Averages, _) => "Bets on both versions' averages at the same moments",
+        (MonitorKind::Shift, _) => "bets on mean and spread of the scores",
+        (MonitorKind::Pairs, _) => "bets on the differences between two answers to one request",
+        (MonitorKind::Averages, _) => "bets on both versions' averages at the same moments",
         (MonitorKind::Values(_), Test::Combined) if metric.harm == Harm::Either => {
-            "Bets on means, ranks and the whole distribution"
+            "bets on means, ranks and the whole distribution"
         }
-        (MonitorKind::Values(_), Test::Combined) => "Bets on means, ranks and tails",
-        (MonitorKind::Values(_), Test::Mean) => "Bets on means without outliers",
-        (MonitorKind::Values(_), Test::Log) => "Bets on means of logarithms",
-        (MonitorKind::Values(_), Test::Rank) => "Bets on ranks",
-        (MonitorKind::Values(_), Test::Tail) => "Bets on tails",
-        (MonitorKind::Values(_), Test::Distribution) => "Bets on the whole distribution",
+        (MonitorKind::Values(_), Test::Combined) => "bets on means, ranks and tails",
+        (MonitorKind::Values(_), Test::Mean) => "bets on means without outliers",
+        (MonitorKind::Values(_), Test::Log) => "bets on means of logarithms",
+        (MonitorKind::Values(_), Test::Rank) => "bets on ranks",
+        (MonitorKind::Values(_), Test::Tail) => "bets on tails",
+        (MonitorKind::Values(_), Test::Distribution) => "bets on the whole distribution",
     }
 }
 
