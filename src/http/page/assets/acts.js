@@ -4,6 +4,8 @@
 const access = document.body.dataset.access;
 let token = "";
 let opened = "";
+// The revision when the panel was opened: what the person saw, and decided on.
+let seen = "";
 
 // The server's updates close all panels; this opens again the one that was open.
 function showPanel() {
@@ -21,8 +23,13 @@ function say(text, isBad) {
   said.className = isBad ? "fails" : "";
 }
 
+function shown() {
+  return document.getElementById("notes").dataset.revision;
+}
+
 function open(panel) {
   opened = panel;
+  seen = shown();
   say("");
   showPanel();
 }
@@ -53,8 +60,7 @@ function body(form) {
 }
 
 async function send(form) {
-  // What the person sees is what the command is meant for.
-  const revision = document.getElementById("notes").dataset.revision;
+  const revision = (form.id === opened && seen) || shown();
   let answer;
   try {
     answer = await fetch(form.action, {
@@ -76,6 +82,8 @@ async function send(form) {
   } else if (answer.status === 401) {
     refuse();
   } else if (answer.status === 412) {
+    // Whoever sends it again has looked again.
+    seen = "";
     say(`Someone was faster: ${await since(revision)}. Nothing was done; look again, then decide.`, true);
   } else {
     say(result.detail ?? `The server refused this with status ${answer.status}.`, true);

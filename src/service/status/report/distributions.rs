@@ -108,7 +108,7 @@ impl Curve {
         });
         let points = points.collect();
         let quantile = |(share, least)| values.quantile(share).filter(|_| values.count() >= least);
-        Curve { points, quantiles: [(0.50, 2), (0.95, 20), (0.99, 100)].map(quantile) }
+        Curve { points, quantiles: [(0.50, 2), (0.95, 200), (0.99, 1_000)].map(quantile) }
     }
 }
 

@@ -42,7 +42,7 @@ fn shares_rise_along_a_round_axis_to_nearly_all() {
 #[test]
 fn a_quantile_has_values_beyond_it() {
     let one = |n: u32| [(Track::Stable, f64::from(n) * 1e-3, 0.5), (Track::Canary, 1e-3, 0.5)];
-    let few = samples(&(1..=50).flat_map(one).collect::<Vec<_>>());
+    let few = samples(&(1..=500).flat_map(one).collect::<Vec<_>>());
     let latency = Distributions::new(&few, &PROBABILITY).latency.unwrap();
     let [p50, p95, p99] = latency.tracks[0].quantiles;
     assert!(p50.is_some() && p95.is_some() && p99.is_none());
