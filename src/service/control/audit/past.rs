@@ -13,6 +13,7 @@ use crate::canary::judge::what_if::Changes;
 use crate::canary::rollout::outline::Outline;
 use crate::canary::rollout::outline::Outlines;
 use crate::service::control::Control;
+use crate::service::status::Status;
 use crate::service::status::past::PastRollout;
 use crate::service::status::past::Rollouts;
 use crate::service::status::past::StoredTicks;
@@ -48,15 +49,17 @@ impl Question {
     }
 }
 
+/// How often rollouts and status are read until they are of one revision.
+const ATTEMPTS: u32 = 8;
+
 impl Control {
     /// The newest rollouts with a number below `before`, at most `limit` of them.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub fn rollouts(&self, before: Option<u64>, limit: usize) -> Result<Rollouts, StoreError> {
-        let status = self.status();
         let in_memory = self.store.bytes().is_none() && self.store_lost.lock().is_none();
-        self.with_outlines(|all| Rollouts::new(all, &status, in_memory, before, limit))
+        self.at_one_revision(|all, status| Rollouts::new(all, status, in_memory, before, limit))
     }
 
     /// A rollout as it ended, or as it is. Blocks for seconds if the question is heavy.
@@ -65,8 +68,9 @@ impl Control {
     /// When there is no such rollout, the journal cannot be read, or the other policy is invalid. Ticks that are not
     /// stored are no error: the answer says so.
     pub fn past_rollout(&self, question: &Question) -> Result<PastRollout, ReplayError> {
-        let status = self.status();
-        let outline = self.with_outlines(|all| chosen(all, question.which).cloned())?;
+        let (status, outline) = self.at_one_revision(|all, status| {
+            (status.clone(), chosen(all, question.which).cloned())
+        })?;
         let outline = outline.ok_or(match question.which {
             Which::Latest => ReplayError::NoneYet,
             Which::Number(number) => ReplayError::NoRollout(number),
@@ -92,8 +96,25 @@ impl Control {
         Ok(past)
     }
 
+    /// Reads the rollouts and the status at one revision, so that none has ended in the one and goes on in the other.
+    /// Commands that follow each other too quickly for that, and a store that cannot be written, leave them apart.
+    fn at_one_revision<T>(&self, read: impl Fn(&[Outline], &Status) -> T) -> Result<T, StoreError> {
+        let mut attempts = 0;
+        loop {
+            let status = self.status();
+            attempts += 1;
+            let found = self.with_outlines(|outlines| {
+                let is_one = outlines.revision() == status.revision || attempts == ATTEMPTS;
+                is_one.then(|| read(outlines.all(), &status))
+            })?;
+            if let Some(found) = found {
+                return Ok(found);
+            }
+        }
+    }
+
     /// Reads what the journal has got since the last time.
-    fn with_outlines<T>(&self, read: impl FnOnce(&[Outline]) -> T) -> Result<T, StoreError> {
+    fn with_outlines<T>(&self, read: impl FnOnce(&Outlines) -> T) -> Result<T, StoreError> {
         let mut outlines = self.outlines.lock();
         for entry in self.store.entries_from(outlines.revision()) {
             if let Err(cause) = outlines.follow(&entry?) {
@@ -102,7 +123,7 @@ impl Control {
                 return Err(StoreError::Damaged { what, cause: cause.to_string() });
             }
         }
-        Ok(read(outlines.all()))
+        Ok(read(&outlines))
     }
 }
 

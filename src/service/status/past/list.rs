@@ -86,7 +86,8 @@ impl Rollouts {
 
 /// Whether this rollout is the one of the status.
 pub(super) fn is_under_way(outline: &Outline, status: &Status) -> bool {
-    status.rollout.as_ref().is_some_and(|rollout| rollout.id == outline.id)
+    let is_same = status.rollout.as_ref().is_some_and(|rollout| rollout.id == outline.id);
+    is_same && outline.outcome.is_none()
 }
 
 /// The outline with what is known of the present step.
