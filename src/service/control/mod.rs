@@ -62,6 +62,8 @@ pub struct Control {
     store: Arc<dyn Store>,
     /// The rollouts of the journal as far as it was read. Held while more is read; taken alone.
     outlines: Mutex<Outlines>,
+    /// Held while the ticks before the start are read for the histories of metrics. Taken before `judge`.
+    reading_ticks: Mutex<()>,
     /// The revision of the state in the store. Written every hundred entries.
     state_saved_at: AtomicU64,
     /// Since when nothing can be saved, for the status. Written once a second, held for an assignment.

@@ -152,6 +152,7 @@ impl Control {
             saved: Mutex::default(),
             store_lost: Mutex::default(),
             outlines: Mutex::default(),
+            reading_ticks: Mutex::default(),
             store_health: StoreHealth::default(),
             state_saved_at: from.into(),
             store,

@@ -194,7 +194,7 @@ impl MetricHistories {
     pub fn continued(mut self, later: MetricHistories) -> MetricHistories {
         self.0.resize_with(self.0.len().max(later.0.len()), Course::beginning);
         for (course, later) in self.0.iter_mut().zip(later.0) {
-            later.moments().into_iter().for_each(|moment| course.take_in(moment));
+            course.join(later);
         }
         self
     }
@@ -252,6 +252,21 @@ impl Course {
                 place % 2 == 1
             });
             self.stride *= 2;
+        }
+    }
+
+    /// Takes in a later course, also what the moments that it dropped have in common.
+    fn join(&mut self, later: Course) {
+        later.moments().into_iter().for_each(|moment| self.take_in(moment));
+        if self.contradicted.is_none() {
+            self.contradicted = later.contradicted;
+        }
+        if let Some([low, high]) = later.in_common.filter(|_| self.contradicted.is_none()) {
+            let [least, most] = self.in_common.unwrap_or([f64::NEG_INFINITY, f64::INFINITY]);
+            self.in_common = Some([low.max(least), high.min(most)]);
+        }
+        if let Some(newest) = self.newest.take() {
+            self.newest = Some(self.compared(newest));
         }
     }
 

@@ -110,6 +110,29 @@ fn a_replay_from_any_chunk_and_a_continuation_give_the_same_moments() {
 }
 
 #[test]
+fn a_continuation_knows_what_dropped_moments_had_in_common() {
+    let (_, histories, _) = lived(20, |_| 1.0);
+    let mut grown = histories.0[0].clone();
+    let template = grown.newest.clone().unwrap();
+    let [low, high] = template.interval.unwrap();
+    for n in 0..5_000_u64 {
+        // One interval is narrower than all others.
+        let narrow = if n == 2_501 { 0.1 } else { 0.0 } * (high - low);
+        grown.take_in(Moment {
+            tick: template.tick + 1 + n,
+            canary_samples: template.canary_samples + 1 + n,
+            interval: Some([low + narrow, high - narrow]),
+            ..template.clone()
+        });
+    }
+    let is_kept = |tick: u64| grown.moments().iter().any(|it| it.tick == tick);
+    assert!(!is_kept(template.tick + 2_502));
+    let (in_common, newest) = (grown.in_common, grown.newest.clone());
+    let continued = MetricHistories::default().continued(MetricHistories(vec![grown]));
+    assert_eq!((continued.0[0].in_common, &continued.0[0].newest), (in_common, &newest));
+}
+
+#[test]
 fn a_late_harm_is_a_decision_and_may_contradict_what_was_known() {
     let (_, histories, _) = lived(400, |number| if number > 200 { 3.0 } else { 1.0 });
     let latency = of(&histories, "latency");

@@ -73,6 +73,8 @@ impl Control {
     /// # Errors
     /// When nothing is judged, or not this metric.
     pub fn metric_history(&self, metric: &str) -> Result<MetricHistory, NoHistory> {
+        // Others wait for what is read, instead of taking the part since the start for all.
+        let _turn = self.reading_ticks.lock();
         let earlier = self.judge.lock().take_earlier();
         if let Some(earlier) = earlier {
             // Not under the lock: ticks go on meanwhile.
