@@ -140,9 +140,13 @@ fn stop_on_signals(send: Sender<News>) {
         runtime.block_on(async {
             let mut terminate = signal(SignalKind::terminate())?;
             let mut hangup = signal(SignalKind::hangup())?;
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut quit = signal(SignalKind::quit())?;
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = hangup.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = quit.recv() => {}
             }
             io::Result::Ok(())
         })?;
