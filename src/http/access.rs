@@ -79,7 +79,9 @@ impl Access {
         headers: &HeaderMap,
         own: Option<&blake3::Hash>,
     ) -> Result<(), Problem> {
-        if headers.get("sec-fetch-mode").is_none_or(|mode| mode != "navigate") {
+        let is = |name, value: &str| headers.get(name).is_some_and(|it| it == value);
+        // Not as a frame of that site, whose visitors would not see what they cause.
+        if !(is("sec-fetch-mode", "navigate") && is("sec-fetch-dest", "document")) {
             same_site(headers)?;
         }
         self.check_read(headers, own)

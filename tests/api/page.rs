@@ -163,8 +163,12 @@ fn pages_of_other_sites_cannot_read_it_but_may_link_to_it() {
     let cross = "sec-fetch-site: cross-site";
     let read = raw::request(app.address, "GET /", &[HTML, cross, "sec-fetch-mode: cors"], b"");
     assert_eq!(read.status, 403, "{}", read.text);
-    let link = raw::request(app.address, "GET /", &[HTML, cross, "sec-fetch-mode: navigate"], b"");
-    assert_eq!(link.status, 200, "{}", link.text);
+    let navigate = "sec-fetch-mode: navigate";
+    for (place, status) in [("document", 200), ("iframe", 403)] {
+        let place = format!("sec-fetch-dest: {place}");
+        let link = raw::request(app.address, "GET /", &[HTML, cross, navigate, &place], b"");
+        assert_eq!(link.status, status, "{place}: {}", link.text);
+    }
     let live = raw::request(app.address, "GET /live", &[cross], b"");
     assert_eq!(live.status, 403, "{}", live.text);
 }

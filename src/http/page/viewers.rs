@@ -14,6 +14,9 @@ use tokio::sync::mpsc;
 /// The most pages that are kept up to date. Each takes a connection.
 pub(super) const MOST: usize = 32;
 
+/// A viewer that has read nothing for this many looks, half a minute, leaves its place to another.
+const PATIENCE: u32 = 60;
+
 /// Events that a viewer may be behind. A slower one gets the whole page later.
 const BEHIND: usize = 4;
 
@@ -32,6 +35,8 @@ struct Viewer {
     events: mpsc::Sender<Bytes>,
     /// Whether it has all that was sent so far.
     is_up_to_date: bool,
+    /// How often in a row it had no room for an event.
+    refused: u32,
 }
 
 impl Viewers {
@@ -43,7 +48,7 @@ impl Viewers {
             return None;
         }
         let (events, receiver) = mpsc::channel(BEHIND);
-        open.viewers.push(Viewer { events, is_up_to_date: false });
+        open.viewers.push(Viewer { events, is_up_to_date: false, refused: 0 });
         Some(Events(receiver))
     }
 
@@ -55,12 +60,14 @@ impl Viewers {
 
     /// Sends `changes` to those that are up to date, and `whole` to the others.
     pub(super) fn send(&self, whole: &Bytes, changes: Option<&Bytes>) {
-        for viewer in &mut self.0.lock().viewers {
+        self.0.lock().viewers.retain_mut(|viewer| {
             let event = if viewer.is_up_to_date { changes } else { Some(whole) };
             if let Some(event) = event {
                 viewer.is_up_to_date = viewer.events.try_send(event.clone()).is_ok();
+                viewer.refused = if viewer.is_up_to_date { 0 } else { viewer.refused + 1 };
             }
-        }
+            viewer.refused < PATIENCE
+        });
     }
 
     /// Ends all streams, for good: the server is about to stop.
@@ -126,6 +133,18 @@ mod tests {
         while next(&mut slow).is_some() {}
         viewers.send(&whole, Some(&changes));
         assert_eq!(next(&mut slow).as_deref(), Some("whole"));
+    }
+
+    #[test]
+    fn who_reads_nothing_loses_its_place() {
+        let (viewers, whole) = (Viewers::default(), Bytes::from_static(b"whole"));
+        let _silent = viewers.add().unwrap();
+        let mut reader = viewers.add().unwrap();
+        for _ in 0..(PATIENCE as usize + BEHIND + 1) {
+            viewers.send(&whole, Some(&whole));
+            assert_eq!(next(&mut reader).as_deref(), Some("whole"));
+        }
+        assert_eq!(viewers.0.lock().viewers.len(), 1);
     }
 
     #[test]
