@@ -6,6 +6,7 @@ let token = "";
 let opened = "";
 // The revision when the panel was opened: what the person saw, and decided on.
 let seen = "";
+let isSending = false;
 
 // The server's updates close all panels; this opens again the one that was open.
 function showPanel() {
@@ -60,6 +61,14 @@ function body(form) {
 }
 
 async function send(form) {
+  // A second click would be told that somebody else was faster.
+  if (isSending) return;
+  isSending = true;
+  await answered(form);
+  isSending = false;
+}
+
+async function answered(form) {
   const revision = (form.id === opened && seen) || shown();
   let answer;
   try {

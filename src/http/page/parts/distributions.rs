@@ -175,7 +175,7 @@ fn of_latency(found: &view::Latency, names: &[String; 2], answered: [u64; 2]) ->
         dots: [dots(&tracks[0]), dots(&tracks[1])],
         lines: [0.0, 0.5, 1.0].map(|share| (y(share), written(share))).to_vec(),
         labels: labels.map(|(x, text)| (round(100.0 * x), anchor(x), text)).collect(),
-        caption: "Share of the requests answered within a time, divided by their rows".to_owned(),
+        caption: "Latency per row: share of the requests answered within it".to_owned(),
         heads: vec!["p50", "p95", "p99", "requests"],
         numbers,
     }
@@ -213,10 +213,7 @@ fn of_scores(found: &view::Histogram, names: &[String; 2]) -> Picture {
         dots: Default::default(),
         lines: [0.0, 0.5, 1.0].map(|part| (y(part * top), written(part * top))).to_vec(),
         labels: labels.to_vec(),
-        caption: format!(
-            "{what}, the mean over the rows of a request; share of the requests in each of {} bins",
-            found.tracks[0].len()
-        ),
+        caption: format!("{what}: share of the requests in each of {} bins", found.tracks[0].len()),
         heads: vec!["mean", "median"],
         numbers,
     }

@@ -27,10 +27,12 @@ pub fn facts(status: &Status) -> Vec<(&'static str, String)> {
     }
     let rollout = status.rollout.as_ref();
     let left = rollout.and_then(|rollout| rollout.remaining_bake_seconds);
-    if let Some(left) = left.filter(|left| *left > 0.0)
+    // By hand nothing ends by itself.
+    let is_by_plan = rollout.is_some_and(|rollout| rollout.plan.is_some());
+    if let Some(left) = left.filter(|left| *left > 0.0 && is_by_plan)
         && status.state == RolloutState::Running
     {
-        facts.push(("Step ends", format!("in {}", duration(left))));
+        facts.push(("Step lasts", format!("at least {} more", duration(left))));
     }
     facts
 }

@@ -183,8 +183,8 @@ impl Known<'_> {
                 times.time(moment.at)
             )),
             None => captions.push(
-                "Filled: what all intervals so far leave possible, if the difference stays the same. Dotted: the \
-                 interval of each moment alone."
+                "Filled: the differences that no interval so far has ruled out, if the difference stays the same. \
+                 Dotted: the interval at that moment."
                     .to_owned(),
             ),
         }
