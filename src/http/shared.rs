@@ -125,7 +125,7 @@ impl Default for AnalysisQueue {
 }
 
 impl AnalysisQueue {
-    /// A queue of which so many run at once.
+    /// A queue of which this many run at once.
     pub(crate) fn running(at_once: usize) -> AnalysisQueue {
         AnalysisQueue {
             waiting: Semaphore::new(WAITING_ANALYSES),

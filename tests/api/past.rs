@@ -224,7 +224,7 @@ fn what_the_store_no_longer_has_is_said() {
     has(&text, &["The store has no ticks of this rollout", "id=\"m-latency\""]);
     assert!(!text.contains("<form"), "{text}");
     let tried = app.get("/admin/rollouts/2?accepted=20%25").done()["what_if"].clone();
-    has(tried["message"].as_str().unwrap(), &["This cannot be told", "no longer has them"]);
+    has(tried["message"].as_str().unwrap(), &["Unknown: ", "no longer has them"]);
     let replayed = app.get("/admin/rollouts/2?recompute=true").done();
     assert_eq!(replayed["recomputed"][0]["outcome"], "not_kept");
 }

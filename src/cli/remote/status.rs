@@ -25,7 +25,7 @@ use crate::text::numbers::p_value;
 /// The flags of `serin status`.
 #[derive(Args, Debug)]
 pub struct StatusArgs {
-    /// Show it as a full screen that follows the rollout, until q or Ctrl-C; where the output is no terminal, print it
+    /// Show it as a full screen that follows the rollout, until q or Ctrl-C; where the output is not a terminal, print it
     /// every second
     #[arg(long, conflicts_with = "json")]
     watch: bool,

@@ -141,7 +141,7 @@ pub struct MetricHistories(Vec<Course>);
 /// The moments of one metric so far.
 #[derive(Clone, Debug, PartialEq)]
 struct Course {
-    /// Every so many moments one is kept.
+    /// One moment in this many is kept.
     stride: u64,
     /// Moments seen.
     seen: u64,

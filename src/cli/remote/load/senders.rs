@@ -1,4 +1,4 @@
-//! Requests under way: each on a thread of its own, at most so many at once, so that slow answers do not slow down the
+//! Requests under way: each on its own thread, up to a limit, so that slow answers do not slow down the
 //! times at which users come.
 
 use std::sync::Arc;

@@ -104,7 +104,7 @@ impl Served {
         }
         if is_closed {
             bail!(
-                "{}; values of the features are told to those with access to /admin alone: pass --admin-token, or \
+                "{}; only /admin has the values of the features in training: pass --admin-token, or \
                  rows with --data",
                 reply.refusal()
             );
@@ -124,9 +124,9 @@ impl Served {
         let name = names.models.first().context("the server names no model")?;
         let Metadata { versions, inputs } = client.get(&format!("/v2/models/{name}"))?.done()?;
         let feature = |tensor: Tensor| {
-            // The levels are not told, and a schema has one at least.
+            // The levels are unknown, and a schema has at least one.
             let kind = match tensor.datatype.as_str() {
-                "BYTES" => FeatureKind::Categorical { levels: vec!["(not told)".to_owned()] },
+                "BYTES" => FeatureKind::Categorical { levels: vec!["(unknown)".to_owned()] },
                 _ => FeatureKind::Number,
             };
             Feature { name: tensor.name, kind }

@@ -169,7 +169,7 @@ impl Parts {
     }
 }
 
-/// Cuts lines at the end, at most so many that this many are left.
+/// Cuts lines at the end, but leaves this many.
 fn shrink(lines: &mut Vec<String>, least: usize, excess: &mut usize) {
     let without = lines.len().saturating_sub(least).min(*excess);
     lines.truncate(lines.len() - without);

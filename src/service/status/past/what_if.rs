@@ -14,11 +14,11 @@ use crate::service::status::report::words::count;
 /// observations end where it ended.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub struct WhatIf {
-    /// What the verdict would have been and when, or why this cannot be told.
+    /// What the verdict would have been and when, or why that is unknown.
     pub message: String,
     /// The other policy.
     pub policy: JudgePolicy,
-    /// The verdicts under the policy of the deployment; `null` where they cannot be told.
+    /// The verdicts under the policy of the deployment; `null` where they are unknown.
     pub as_it_was: Option<Course>,
     /// Those under the other policy.
     pub what_if: Option<Course>,
@@ -58,9 +58,9 @@ impl WhatIf {
         WhatIf { message, policy, as_it_was: Some(was), what_if: Some(would) }
     }
 
-    /// Why it cannot be told.
+    /// Why it is unknown.
     pub(crate) fn unknown(policy: JudgePolicy, why: &str) -> WhatIf {
-        let message = format!("This cannot be told: {why}.");
+        let message = format!("Unknown: {why}.");
         WhatIf { message, policy, as_it_was: None, what_if: None }
     }
 }
