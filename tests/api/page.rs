@@ -62,7 +62,8 @@ impl Stream {
 fn the_page_says_what_the_status_says() {
     let app = TestApp::spawn();
     let text = page(&app);
-    for expected in ["No canary", "model_v1", "Timeline", "serin deploy MODEL starts a rollout."] {
+    let next = "Nothing happens until somebody deploys: serin deploy MODEL.";
+    for expected in ["No canary", "model_v1", "Timeline", next] {
         assert!(text.contains(expected), "{expected:?} is not in {text}");
     }
     app.deploy_canary().done();

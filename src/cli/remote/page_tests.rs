@@ -97,7 +97,10 @@ fn what_is_in_quarantine_is_named_without_verbose() {
     let page = |verbose| status::page(&status, &times(&status), verbose, 80).lines.join("\n");
     let text = page(false);
     assert!(text.contains("  model_v2") && text.contains("Quarantine"), "{text}");
-    assert!(text.replace("\n         ", "").contains("has 8 min 20 s left"), "{text}");
+    assert!(
+        text.replace("\n         ", "").contains("for another 8 min 20 s (cool-down)"),
+        "{text}"
+    );
     assert!(page(true).contains("model_v2 (digest 0123456789ab): too slow"));
 }
 

@@ -75,11 +75,7 @@ fn ended(status: &Status, report: &Report, times: &Times) -> Option<(String, Opt
             Some((all, Some(since)))
         }
         Condition::Promoted => Some((all, at)),
-        Condition::Monitoring => {
-            let until = status.post_promotion.as_ref()?.until;
-            let why = report.why.as_deref().unwrap_or_default();
-            Some((all, Some(format!("{why} Labels are watched until {}.", times.time(until)))))
-        }
+        Condition::Monitoring => Some((all, report.why.clone())),
         Condition::RolledBack | Condition::Reverted => Some((nothing?, at)),
         Condition::NoVerdict => Some((nothing?, Some(format!("{} It is not quarantined.", at?)))),
         Condition::Waiting

@@ -1,5 +1,7 @@
 //! What happens next and when, and what it waits for.
 
+use jiff::Timestamp;
+
 use super::condition::Condition;
 use super::rows::MetricRow;
 use super::rows::MetricState;
@@ -41,19 +43,26 @@ fn lost(status: &Status) -> String {
 }
 
 fn idle(status: &Status, condition: Condition, times: &Times) -> String {
-    let cool_down = status.last_rollout.as_ref().and_then(|last| last.cool_down_until);
-    match (condition, cool_down) {
-        (Condition::Monitoring, _) => "serin revert --reason TEXT undoes the promotion.".to_owned(),
-        (_, Some(until)) => {
-            let rest = until.duration_since(times.now).try_into().unwrap_or_default();
-            format!(
-                "serin deploy MODEL starts a rollout by hand; one by plan can start after the cool-down, which \
-                 has {} left, or now with --override-quarantine --reason TEXT.",
-                remaining(rest)
-            )
-        }
-        (_, None) => "serin deploy MODEL starts a rollout.".to_owned(),
+    if let (Condition::Monitoring, Some(promotion)) = (condition, &status.post_promotion) {
+        return format!(
+            "Late labels are judged until {}. To undo the promotion now: serin revert --reason TEXT.",
+            times.time(promotion.until)
+        );
     }
+    let deploy = "Nothing happens until somebody deploys: serin deploy MODEL.";
+    match cool_down(status) {
+        Some(until) => {
+            let rest = until.duration_since(times.now).try_into().unwrap_or_default();
+            format!("{deploy} A plan is refused for another {} (cool-down).", remaining(rest))
+        }
+        None => deploy.to_owned(),
+    }
+}
+
+/// The end of the cool-down that holds back the next plan, if it is not over.
+pub(super) fn cool_down(status: &Status) -> Option<Timestamp> {
+    let until = status.last_rollout.as_ref()?.cool_down_until?;
+    (until > status.at).then_some(until)
 }
 
 /// What to do by hand while nothing is decided.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::condition::Condition;
+use super::next::cool_down;
 use super::silence::silence;
 use crate::service::status::overview::Status;
 
@@ -24,8 +25,12 @@ impl Start {
             return None;
         }
         match (&status.rollout, condition) {
-            // A plan is refused while the newest promotion is monitored, and in the cool-down.
-            (None, _) if status.post_promotion.is_some() || is_cooling_down(status) => None,
+            // A plan is refused while the newest promotion is monitored.
+            (None, _) if status.post_promotion.is_some() => None,
+            (None, _) if cool_down(status).is_some() => Some(Start {
+                words: "Deploy a model of the models folder, by a plan once the cool-down is over",
+                command: "serin deploy MODEL --plan standard",
+            }),
             (None, _) => Some(Start {
                 words: "Deploy a model of the models folder",
                 command: "serin deploy MODEL --plan standard",
@@ -37,9 +42,4 @@ impl Start {
             (Some(_), _) => None,
         }
     }
-}
-
-fn is_cooling_down(status: &Status) -> bool {
-    let last = status.last_rollout.as_ref();
-    last.and_then(|last| last.cool_down_until).is_some_and(|until| until > status.at)
 }

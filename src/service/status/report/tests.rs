@@ -158,7 +158,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             Condition::RolledBack,
             "model_v2 at 14:05:00 UTC: failures +17.4 points",
             "model_v1 answers all requests.",
-            "serin deploy MODEL starts a rollout.",
+            "Nothing happens until somebody deploys: serin deploy MODEL.",
         ),
         (
             status(ended("no_verdict", "no verdict within 24h")),
@@ -172,7 +172,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             Condition::Monitoring,
             "until 2026-11-26 14:05:00 UTC",
             "reverts to model_v1",
-            "serin revert",
+            "Late labels are judged until 2026-11-26 14:05:00 UTC. To undo the promotion now: serin revert",
         ),
         (
             rollout("inconclusive", Some(0.0), silent.clone()),
@@ -313,6 +313,27 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
         missing,
         "Waiting for 88 more canary requests, 88 more stable requests and 4 min of this step's 10 min."
     );
+}
+
+#[test]
+fn after_a_rollout_nothing_happens_until_somebody_deploys() {
+    let deploy = "Nothing happens until somebody deploys: serin deploy MODEL.";
+    for (outcome, seconds, more) in [
+        ("rolled_back", Some(500), " A plan is refused for another 8 min 20 s (cool-down)."),
+        ("rolled_back", Some(0), ""),
+        ("rolled_back", None, ""),
+        ("no_verdict", None, ""),
+        ("promoted", None, ""),
+    ] {
+        let mut status = status(ended(outcome, "too slow"));
+        let until = seconds.map(|seconds| status.at + jiff::SignedDuration::from_secs(seconds));
+        status.last_rollout.as_mut().unwrap().cool_down_until = until;
+        let report = report(&status);
+        assert_eq!(report.next, format!("{deploy}{more}"), "{outcome}");
+        let start = report.start.expect(outcome);
+        assert_eq!(start.command, "serin deploy MODEL --plan standard");
+        assert_eq!(start.words.contains("cool-down"), !more.is_empty(), "{}", start.words);
+    }
 }
 
 #[test]
