@@ -66,14 +66,21 @@ pub(super) fn cool_down(status: &Status) -> Option<Timestamp> {
 }
 
 /// What to do by hand while nothing is decided.
-pub(crate) const PROMOTE_ONCE_PASSING: &str =
-    "You decide: serin promote once serin check says Passing, or serin rollback.";
+pub(crate) const PROMOTE_ONCE_PASSING: &str = "Nothing happens by itself. You decide: promote once it is Passing \
+                                               (serin promote), or roll back (serin rollback).";
 
 fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
+    let decide = |choice| format!("Nothing happens by itself. You decide: {choice}.");
     let choice = match condition {
-        Condition::Harm | Condition::BreakerOpen => "You decide: serin rollback.",
-        Condition::Healthy | Condition::Warning => "You decide: serin promote, or serin rollback.",
-        Condition::Paused => "You decide: serin resume, or serin rollback.",
+        Condition::Harm => decide("roll back (serin rollback)"),
+        Condition::BreakerOpen => {
+            "serin probes the canary and does not roll it back by itself. You decide: roll back (serin rollback)."
+                .to_owned()
+        }
+        Condition::Healthy | Condition::Warning => {
+            decide("promote (serin promote), or roll back (serin rollback)")
+        }
+        Condition::Paused => decide("resume (serin resume), or roll back (serin rollback)"),
         Condition::Stable
         | Condition::Promoted
         | Condition::Monitoring
@@ -83,14 +90,16 @@ fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
         | Condition::Waiting
         | Condition::Holding
         | Condition::Frozen
-        | Condition::AwaitingApproval => PROMOTE_ONCE_PASSING,
+        | Condition::AwaitingApproval => PROMOTE_ONCE_PASSING.to_owned(),
     };
     let is_urgent = matches!(condition, Condition::Harm | Condition::BreakerOpen);
     match (rollout.remaining_bake_seconds, rollout.bake_seconds) {
         (Some(rest), Some(bake)) if rest > 0.0 && !is_urgent => {
-            format!("{choice} Intended duration: {}, {} left.", duration(bake), duration(rest))
+            let (bake, rest) = (duration(bake), duration(rest));
+            let left = if rest == bake { String::new() } else { format!(", {rest} left") };
+            format!("{choice} Intended duration: {bake}{left}.")
         }
-        _ => choice.to_owned(),
+        _ => choice,
     }
 }
 
@@ -102,11 +111,13 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
     };
     match status.state {
         RolloutState::Paused => {
-            return format!("You decide: serin resume, or serin rollback{at_deadline}.");
+            return format!(
+                "You decide: resume (serin resume), or roll back (serin rollback){at_deadline}."
+            );
         }
         RolloutState::AwaitingApproval => {
             return format!(
-                "You decide: serin resume continues, serin rollback ends it{at_deadline}."
+                "You decide: approve (serin resume), or roll back (serin rollback){at_deadline}."
             );
         }
         RolloutState::Running | RolloutState::Idle => {}

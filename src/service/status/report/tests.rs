@@ -337,6 +337,28 @@ fn after_a_rollout_nothing_happens_until_somebody_deploys() {
 }
 
 #[test]
+fn by_hand_the_next_sentence_begins_with_that_nothing_happens_by_itself() {
+    let paused = json!({ "state": "paused" });
+    let or_back = "or roll back (serin rollback).";
+    for (status, choice) in [
+        (
+            rollout("insufficient", None, json!({})),
+            format!("promote once it is Passing (serin promote), {or_back}"),
+        ),
+        (rollout("pass", Some(0.0), json!({})), format!("promote (serin promote), {or_back}")),
+        (rollout("inconclusive", Some(0.0), paused), format!("resume (serin resume), {or_back}")),
+        (rollout("fail", Some(0.004), json!({})), "roll back (serin rollback).".to_owned()),
+    ] {
+        let next = report(&status).next;
+        let expected = format!("Nothing happens by itself. You decide: {choice}");
+        assert!(next.starts_with(&expected), "{next}");
+        assert!(
+            choice.starts_with("roll") || next.ends_with(" Intended duration: 10 min, 4 min left.")
+        );
+    }
+}
+
+#[test]
 fn by_hand_nothing_is_waited_for_once_a_promotion_would_be_accepted() {
     let ok = json!({ "rollout": { "elapsed_seconds": 3.0, "bake_seconds": 3600.0,
                                   "remaining_bake_seconds": 3597.0 },
@@ -344,7 +366,7 @@ fn by_hand_nothing_is_waited_for_once_a_promotion_would_be_accepted() {
     let report = report(&rollout("inconclusive", Some(0.0003), ok));
     assert_eq!((report.condition, &report.missing), (Condition::Healthy, &None), "{report:#?}");
     assert_eq!(report.metrics[0].state, MetricState::NoHarm);
-    assert!(report.next.ends_with("Intended duration: 1 h, 1 h left."), "{report:#?}");
+    assert!(report.next.ends_with("Intended duration: 1 h."), "{report:#?}");
 }
 
 #[test]
