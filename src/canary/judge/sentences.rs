@@ -75,8 +75,15 @@ pub fn concerns(judgement: &Judgement, concerns: &[Concern]) -> String {
 /// One reason of a judgement.
 pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
     let Judgement { policy, evidence, sequential, .. } = judgement;
-    let latency = |conclusion| match &evidence.latency {
-        Some(latency) => latency_difference(policy, evidence, latency, conclusion),
+    // One difference has the same numbers here and in the table of metrics, wherever both judges agree on it.
+    let agreeing = |source: Source, is_harm: bool, conclusion: &str| {
+        let mut metrics = sequential.iter().flat_map(SequentialEvidence::metrics);
+        let (metric, evidence) = metrics.find(|(metric, _)| metric.source == source)?;
+        metric::agreeing(metric, evidence, is_harm, conclusion)
+    };
+    let latency = |is_harm, conclusion| match &evidence.latency {
+        Some(latency) => agreeing(Source::Latency, is_harm, conclusion)
+            .unwrap_or_else(|| latency_difference(policy, evidence, latency, conclusion)),
         None => too_few_samples(policy, evidence),
     };
     let score = |conclusion| match &evidence.score {
@@ -88,17 +95,18 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
     };
     match reason {
         Reason::FailsMoreOften => failure_difference(evidence, "more than chance explains"),
-        Reason::IsSlower => latency("slower than tolerated"),
+        Reason::IsSlower => latency(true, "slower than tolerated"),
         Reason::TooFewSamples => too_few_samples(policy, evidence),
         Reason::MayFailMoreOften => {
             failure_difference(evidence, "more than accepted, but possibly by chance")
         }
-        Reason::LatencyIsFine => latency("no harmful difference"),
+        Reason::LatencyIsFine => latency(false, "no harmful difference"),
         Reason::FailuresAreFine => failure_difference(evidence, "no harmful difference"),
         Reason::ScoreShifted => score("shifted beyond the harmful margin"),
         Reason::MayBeShifted => score("shifted beyond the harmful margin, but possibly by chance"),
         Reason::ScoreSpread => score("the spread differs grossly"),
-        Reason::ScoreIsFine => score("no gross difference"),
+        Reason::ScoreIsFine => agreeing(Source::Score, false, "no gross difference")
+            .unwrap_or_else(|| score("no gross difference")),
         Reason::Outweighed(finding) => {
             format!("outweighed, because proven otherwise: {}", self::reason(judgement, finding))
         }

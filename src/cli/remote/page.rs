@@ -25,9 +25,6 @@ pub struct Page {
     pub lines: Vec<String>,
 }
 
-/// From this width on, tables have more columns.
-const WIDE: usize = 100;
-
 /// Between two columns.
 const GAP: usize = 3;
 
@@ -110,14 +107,10 @@ impl Page {
 
     /// What was observed of both versions; of stable alone without a canary.
     pub fn tracks(&mut self, tracks: &Tracks, has_canary: bool) {
-        let is_wide = self.width >= WIDE;
-        let mut header = vec!["", "requests", "failed"];
-        header.extend(is_wide.then_some("mean"));
-        header.extend(["p50", "p95", "p99", "mean score"]);
+        let header = ["", "requests", "failed", "p50", "p95", "p99", "mean score"];
         let row = |name: &str, track: &TrackStatus| {
             let ms = |value: Option<f64>| value.map_or_else(dash, |ms| duration(ms / 1e3));
             let mut row = vec![name.to_owned(), grouped(track.requests), grouped(track.failures)];
-            row.extend(is_wide.then(|| ms(track.latency.mean_ms)));
             row.extend([track.latency.p50_ms, track.latency.p95_ms, track.latency.p99_ms].map(ms));
             row.push(track.mean_score.map_or_else(dash, |score| format!("{score:.3}")));
             row

@@ -116,6 +116,9 @@ pub struct HarmAtOneLook {
     pub source: Source,
     /// Canary minus stable: seconds, a share of requests, a probability. `None` if the mean is not what differs.
     pub difference: Option<f64>,
+    /// Stable's mean latency that the difference is from, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stable_mean: Option<f64>,
     /// The margin, in the same unit.
     pub margin: Option<f64>,
     /// What differs instead of the mean.
@@ -126,22 +129,24 @@ impl HarmAtOneLook {
     fn of(evidence: &Evidence, reason: &Reason) -> Option<HarmAtOneLook> {
         let by_mean = |source, difference: f64, margin: f64| {
             let (difference, margin) = (Some(difference), Some(margin));
-            HarmAtOneLook { source, difference, margin, detail: None }
+            HarmAtOneLook { source, difference, stable_mean: None, margin, detail: None }
         };
         match reason {
             Reason::FailsMoreOften => {
                 let rate = evidence.inputs.canary.failure_rate();
                 Some(by_mean(Source::Failures, rate - evidence.failures.reference_rate, 0.0))
             }
-            Reason::IsSlower => evidence
-                .latency
-                .map(|it| by_mean(Source::Latency, it.difference_seconds, it.margin_seconds)),
+            Reason::IsSlower => evidence.latency.map(|it| HarmAtOneLook {
+                stable_mean: evidence.inputs.stable.latency.mean(),
+                ..by_mean(Source::Latency, it.difference_seconds, it.margin_seconds)
+            }),
             Reason::ScoreShifted => {
                 evidence.score.map(|it| by_mean(Source::Score, it.difference, it.margin))
             }
             Reason::ScoreSpread => evidence.score.map(|it| HarmAtOneLook {
                 source: Source::Score,
                 difference: None,
+                stable_mean: None,
                 margin: None,
                 detail: Some(sentences::spreads(it.stable_spread, it.canary_spread)),
             }),

@@ -7,6 +7,7 @@ use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
 use crate::canary::policy::source::MonitorKind;
+use crate::stats::Harm;
 use crate::text::durations::duration;
 use crate::text::lists::quoted;
 use crate::text::numbers::grouped;
@@ -91,6 +92,39 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
         }
     };
     format!("{name} {size} {side} stable{}{behind}", over(evidence))
+}
+
+/// What the health check concludes, with the numbers of the sequential judge, which the table of metrics shows: `latency:
+/// no harmful difference: +1.20 % against stable (interval -0.80 .. +3.10 %, tolerated +6 %)`. `None` where they do not
+/// say the same.
+pub(super) fn agreeing(
+    metric: &Metric,
+    evidence: &MetricEvidence,
+    is_harm: bool,
+    conclusion: &str,
+) -> Option<String> {
+    let is_failing = evidence.classification == Classification::Fail;
+    let (evidence, margins) = &shown(metric, evidence);
+    let effect = evidence.effect?;
+    let worse = match metric.harm {
+        Harm::Higher => effect,
+        Harm::Lower => -effect,
+        Harm::Either => effect.abs(),
+    };
+    if [is_failing, worse > margins.harmful] != [is_harm; 2] {
+        return None;
+    }
+    let it = Comparison::new(metric, evidence, effect, evidence.interval, margins.harmful);
+    let interval = it.interval.map(|interval| format!("interval {interval}, "));
+    Some(format!(
+        "{}: {conclusion}: {} against stable{} ({}{} {})",
+        named(metric, evidence),
+        it.difference,
+        over(evidence),
+        interval.unwrap_or_default(),
+        metric.harm_margin_name(),
+        it.margin
+    ))
 }
 
 /// ` over all visits of keys`, where they decided.

@@ -111,6 +111,17 @@ fn agree(health: &Health, report: &Report, mode: Mode, accepts: bool) {
         assert!(why.contains(&row.metric), "{report:#?}");
         assert!(row.difference.is_some() || row.detail.is_some(), "{report:#?}");
     }
+    // One difference has the same figures in the sentences and in the table.
+    for (row, reason) in report.metrics.iter().flat_map(|row| {
+        let is_of_row = move |reason: &&String| reason.starts_with(&format!("{}: ", row.metric));
+        health.reasons.iter().filter(is_of_row).map(move |reason| (row, reason))
+    }) {
+        let says = |value: &Option<String>| value.as_ref().is_some_and(|it| reason.contains(it));
+        if row.metric == "latency" && reason.contains("difference") && row.difference.is_some() {
+            let is_same = says(&row.difference) || says(&row.stable) && says(&row.canary);
+            assert!(is_same, "{reason}: {row:#?}");
+        }
+    }
     for row in &shifted {
         assert_eq!(row.detail.as_deref(), accepts.then_some("accepted"), "{report:#?}");
     }

@@ -205,11 +205,18 @@ impl MetricRow {
         };
         if let (Some(harm), true) = (known.harm, evidence.classification != Classification::Fail) {
             let numbers = harm.difference.zip(harm.margin);
+            // The health check compares with the plain mean.
+            let stable_mean = harm.stable_mean.or(evidence.stable_mean);
+            let evidence = &MetricEvidence { stable_mean, ..evidence.clone() };
             let it = numbers
                 .map(|(effect, margin)| Comparison::new(metric, evidence, effect, None, margin));
             let (difference, margin) = it.map(|it| (it.difference, it.margin)).unzip();
             let margin = margin.map(|margin| format!("{} {margin}", metric.harm_margin_name()));
-            return MetricRow { difference, margin, ..row };
+            let means = harm.stable_mean.zip(harm.difference);
+            let value = |value: f64| value_in_words(metric, value);
+            let values = means.map(|(stable, effect)| (value(stable), value(stable + effect)));
+            let (stable, canary) = values.unzip();
+            return MetricRow { stable, canary, difference, margin, ..row };
         }
         let Some(effect) = evidence.effect else { return row };
         let named = |name: &str, margin: f64| {
