@@ -196,6 +196,21 @@ fn proven() -> SequentialEvidence {
 }
 
 #[test]
+fn a_signal_that_passes_is_not_among_the_guardrails() {
+    let policy = toml::from_str("[[metrics]]\nname = \"latency\"\nrole = \"signal\"").unwrap();
+    let policy = JudgePolicy::new(&HealthPolicy::default(), &policy).unwrap();
+    let mut monitors = Monitors::new(&policy, &Default::default());
+    for second in 0..600 {
+        monitors.tick(&crate::canary::judge::sequential::tests::second(second, 1.0, 0));
+    }
+    let evidence = SequentialEvidence::new(&policy, &monitors);
+    let text = sentences::verdict(&policy, &evidence.conclusion);
+    let (guardrails, signals) = text.split_once("; signals that pass: ").expect(&text);
+    assert!(guardrails.starts_with("every guardrail passes: "), "{text}");
+    assert!(!guardrails.contains("latency") && signals.contains("latency"), "{text}");
+}
+
+#[test]
 fn what_is_proven_outweighs_one_look_unless_it_shows_gross_harm() {
     let confirmed = |permutation: f64| {
         Some(Confirmation { permutation_p_value: Some(permutation), rank_p_value: Some(0.5) })

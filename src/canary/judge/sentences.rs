@@ -164,11 +164,25 @@ pub fn verdict(policy: &JudgePolicy, conclusion: &SequentialVerdict) -> String {
             let failed = of(Classification::Fail).into_iter();
             failed.map(|(one, evidence)| harm(one, evidence)).collect::<Vec<_>>().join("; ")
         }
-        Verdict::Promote if failed.is_empty() => {
-            format!("every guardrail passes: {}", names(Classification::Pass))
-        }
         Verdict::Promote => {
-            format!("every guardrail passes: {}; outweighed: {failed}", names(Classification::Pass))
+            let passing = |role: Role| -> Vec<&str> {
+                let passed = of(Classification::Pass).into_iter();
+                let passed = passed.filter(|(metric, _)| metric.role == role);
+                passed.map(|(metric, _)| metric.name.as_str()).collect()
+            };
+            let (guardrails, signals) = (passing(Role::Guardrail), passing(Role::Signal));
+            let guardrails = match guardrails.is_empty() {
+                true => "there is no guardrail".to_owned(),
+                false => format!("every guardrail passes: {}", guardrails.join(", ")),
+            };
+            let signals =
+                (!signals.is_empty()).then(|| format!("signals that pass: {}", signals.join(", ")));
+            let outweighed = (!failed.is_empty()).then(|| format!("outweighed: {failed}"));
+            [Some(guardrails), signals, outweighed]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join("; ")
         }
         Verdict::Hold => {
             let open = [

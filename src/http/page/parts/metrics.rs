@@ -86,7 +86,8 @@ pub(super) fn says(row: &MetricRow, state: Word) -> String {
 
 pub(super) fn of_state(state: MetricState) -> Word {
     let icon = match state {
-        MetricState::Pass | MetricState::NoHarm => "check",
+        MetricState::Pass => "check",
+        MetricState::NoHarm => "half",
         MetricState::Fail => "cross",
         MetricState::Shifted => "warn",
         MetricState::Waiting | MetricState::Inconclusive => "wait",
@@ -134,5 +135,17 @@ impl Metrics {
         let row_id = if id == "metrics" { "m" } else { id };
         let rows = rows.into_iter().map(Row::new).collect();
         Metrics { id, row_id, title, basis, can_open: false, rows }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metric_without_harm_looks_unlike_one_that_passes() {
+        let [passes, no_harm] = [MetricState::Pass, MetricState::NoHarm].map(of_state);
+        assert_ne!(passes.icon, no_harm.icon);
+        assert_eq!(no_harm.text, "no harm found");
     }
 }

@@ -82,7 +82,7 @@ impl MetricState {
             MetricState::Shifted => "shifted",
             MetricState::Waiting => "waiting",
             MetricState::Inconclusive => "inconclusive",
-            MetricState::NoHarm => "no harm",
+            MetricState::NoHarm => "no harm found",
             MetricState::Off => "off",
         }
     }
