@@ -72,7 +72,12 @@ fn a_canary_that_fails_from_the_start_is_harm_before_it_has_latencies() {
     let judgement = judged(track(0, &around(1.0, 180)), track(20, &[]));
     assert_eq!(judgement.verdict, Verdict::Rollback);
     assert_eq!(judgement.reasons, [Reason::FailsMoreOften]);
-    assert!(sentences::why(&judgement).contains("canary 20 of 20"), "{judgement:?}");
+    let why = sentences::why(&judgement);
+    assert!(why.contains("canary 20 of 20") && !why.contains("clear enough"), "{why}");
+    let few = judged(track(0, &around(1.0, 180)), track(6, &[]));
+    assert_eq!(few.verdict, Verdict::Rollback);
+    let why = sentences::why(&few);
+    assert!(why.ends_with(", clear enough to count before the 20 samples of a pass"), "{why}");
 }
 
 #[test]

@@ -94,7 +94,12 @@ pub fn reason(judgement: &Judgement, reason: &Reason) -> String {
         sequential.as_ref().map_or_else(|| NO_EVIDENCE.to_owned(), render)
     };
     match reason {
-        Reason::FailsMoreOften => failure_difference(evidence, "more than chance explains"),
+        Reason::FailsMoreOften => {
+            let inputs = &evidence.inputs;
+            let seen = inputs.canary.requests.min(inputs.stable.requests);
+            let found = failure_difference(evidence, "more than chance explains");
+            format!("{found}{}", metric::early(seen, policy.min_samples))
+        }
         Reason::IsSlower => latency(true, "slower than tolerated"),
         Reason::TooFewSamples => too_few_samples(policy, evidence),
         Reason::MayFailMoreOften => {

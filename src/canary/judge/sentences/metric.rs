@@ -58,7 +58,7 @@ pub fn named(metric: &Metric, evidence: &MetricEvidence) -> String {
     }
 }
 
-/// The harm that a metric shows, without statistics: `latency 48.6 % above stable (tolerated +5.67 %)`, or
+/// The harm that a metric shows, without statistics, and why few samples are enough: `latency 48.6 % above stable (tolerated +5.67 %)`, or
 /// `failures 17.4 points above stable: 26 of 150 canary requests failed, stable 0 of 1,350`.
 pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     let name = named(metric, evidence);
@@ -66,8 +66,9 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
     let Some(effect) = evidence.effect else {
         return format!("{name}: {}", observed(metric, evidence));
     };
+    let early = early(evidence.samples.fewest(), metric.min_samples);
     if let (true, Some(basis)) = (effect.abs() <= *harmful, beyond_the_mean(evidence)) {
-        return format!("{name}: {basis}");
+        return format!("{name}: {basis}{early}");
     }
     let Comparison { difference, margin, .. } =
         Comparison::new(metric, evidence, effect, None, *harmful);
@@ -91,7 +92,15 @@ pub fn harm(metric: &Metric, evidence: &MetricEvidence) -> String {
             format!(" ({} {margin})", metric.harm_margin_name())
         }
     };
-    format!("{name} {size} {side} stable{}{behind}", over(evidence))
+    format!("{name} {size} {side} stable{}{behind}{early}", over(evidence))
+}
+
+/// Which rule finds harm with fewer samples than a pass takes; empty with as many.
+pub(super) fn early(seen: u64, min_samples: u64) -> String {
+    match seen < min_samples {
+        true => format!(", clear enough to count before the {min_samples} samples of a pass"),
+        false => String::new(),
+    }
 }
 
 /// What the health check concludes, with the numbers of the sequential judge, which the table of metrics shows: `latency:

@@ -74,3 +74,17 @@ fn a_mean_over_all_visits_has_their_difference_and_margins() {
     let text = shift(&one, &evidence);
     assert!(text.starts_with(expected), "{text}");
 }
+
+#[test]
+fn harm_among_few_samples_names_the_rule_that_counts_it() {
+    let early = ", clear enough to count before the 20 samples of a pass";
+    for (canary, failed, clause) in [(6, 5, early), (40, 30, "")] {
+        let counts = Counts { stable: 540, canary, stable_failures: 0, canary_failures: failed };
+        let seen = (counts, failed as f64 / canary as f64, [0.0, 0.0, 0.01]);
+        let (one, evidence) = decided("failures", Classification::Fail, seen);
+        let text = harm(&one, &evidence);
+        let expected =
+            format!("{failed} of {canary} canary requests failed, stable 0 of 540{clause}");
+        assert!(text.ends_with(&expected), "{text}");
+    }
+}
