@@ -62,7 +62,7 @@ def state(word: str, *says: str, token: str | None = None, **settings: Any) -> C
     return add
 
 
-@state("No canary", STABLE, "serin deploy")
+@state("No canary", STABLE, "Nothing happens until somebody deploys: serin deploy MODEL.")
 def no_canary(_: Serin) -> Iterator[None]:
     yield
 
@@ -150,7 +150,7 @@ def warning(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Harmful", "latency", "fails")
+@state("Harmful", "latency", "fails", "with an injected fault (20 ms of delay)", "Nothing happens by itself")
 def harmful(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, traffic_percent=20)
     server.client.inject(delay_ms=20)
@@ -169,7 +169,7 @@ def harm_in_a_segment(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Rolled back", CANARY, "quarantine")
+@state("Rolled back", CANARY, "quarantine", "with an injected fault", "A plan is refused for another")
 def rolled_back(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, plan=plan(5, 10, 25))
     with server.traffic():

@@ -193,7 +193,7 @@ fn a_canary_above_its_latency_ceiling_is_rolled_back_after_eight_answers() {
     assert_eq!(
         status["last_rollout"]["reason"],
         "a trigger fired: 8 of the canary's last 64 answers took longer than 400ms, the ceiling of its p99 \
-         latency"
+         latency, with an injected delay of 450 ms"
     );
     let last = app.history().pop().unwrap();
     assert_eq!((&last["event"], &last["by"]), (&json!("rolled_back"), &json!("automatic")));

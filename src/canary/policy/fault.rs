@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::MAX_DELAY_MS;
 use crate::canary::traffic::weight::Weight;
 use crate::text::fields::FieldError;
+use crate::text::lists::list;
 
 /// The segments of one request: names with their values.
 pub type Segments<'a> = &'a [(Cow<'a, str>, Cow<'a, str>)];
@@ -100,6 +101,15 @@ impl Injection {
         let only = if segments.is_empty() { "" } else { ", only for " };
         format!("{}{only}{}", harms.join(", "), segments.join(" and "))
     }
+}
+
+/// The faults of a canary as the end of a sentence: `, with an injected delay of 100 ms`; empty without any.
+pub fn with_faults(delay_ms: Option<u32>, injection: Option<&Injection>) -> String {
+    let delay = delay_ms.map(|delay_ms| format!("an injected delay of {delay_ms} ms"));
+    let injection = injection.filter(|it| !it.is_none());
+    let fault = injection.map(|it| format!("an injected fault ({})", it.in_words()));
+    let faults: Vec<String> = delay.into_iter().chain(fault).collect();
+    if faults.is_empty() { String::new() } else { format!(", with {}", list(&faults)) }
 }
 
 impl TryFrom<InjectionFields> for Injection {

@@ -37,6 +37,7 @@ use crate::canary::judge::sentences;
 use crate::canary::judge::verdict::Verdict;
 use crate::canary::policy::Mode;
 use crate::canary::policy::fault::Injection;
+use crate::canary::policy::fault::with_faults;
 
 /// The result of [`apply`].
 #[derive(Clone, Debug, PartialEq)]
@@ -229,7 +230,11 @@ pub fn apply(state: &State, event: &Event, at: Timestamp) -> Result<Transition, 
                 return Ok(Transition::Unchanged);
             }
             let running = named(state, *rollout)?;
-            let reason = cause.sentence(judgement.as_deref());
+            let mut reason = cause.sentence(judgement.as_deref());
+            if cause.is_harm() {
+                let Slowdown { enabled, delay_ms } = state.slowdown;
+                reason.push_str(&with_faults(enabled.then_some(delay_ms), running.injected()));
+            }
             let is_overdue = matches!(cause, Cause::Deadline { .. });
             let outcome = if is_overdue { Outcome::NoVerdict } else { Outcome::RolledBack };
             let mut next = ended(state, running, judgement.as_deref(), outcome, reason.clone(), at);

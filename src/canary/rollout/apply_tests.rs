@@ -186,6 +186,32 @@ fn injected(rollout: u64, delay_ms: u32) -> Event {
     Event::Injected { rollout, injection: Injection::try_from(given).unwrap() }
 }
 
+#[test]
+fn a_rollback_names_the_faults_that_were_injected() {
+    let slow = Event::SlowdownSet { slowdown: Slowdown { enabled: true, delay_ms: 100 } };
+    let back = |cause| Event::RolledBack {
+        rollout: 1,
+        cause,
+        quarantine: true,
+        judgement: None,
+        by: Mode::Automatic,
+    };
+    let faults = "an injected delay of 100 ms and an injected fault (20 ms of delay)";
+    for (events, reason) in [
+        (vec![slow.clone()], "harm was found, with an injected delay of 100 ms".to_owned()),
+        (vec![slow.clone(), injected(1, 20)], format!("harm was found, with {faults}")),
+        (vec![injected(1, 20), injected(1, 0)], "harm was found".to_owned()),
+    ] {
+        let events: Vec<Event> =
+            [deployed("v2")].into_iter().chain(events).chain([back(Cause::Harm)]).collect();
+        let state = after(&events);
+        assert_eq!(state.last.unwrap().reason, reason);
+        assert_eq!(state.quarantine.into_values().next().unwrap().reason, reason);
+    }
+    let events = [deployed("v2"), slow, back(Cause::Person(None))];
+    assert_eq!(after(&events).last.unwrap().reason, "by hand", "a person's words are not changed");
+}
+
 #[path = "apply_histories_tests.rs"]
 mod histories;
 

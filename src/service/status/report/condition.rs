@@ -11,6 +11,7 @@ use super::words::Times;
 use super::words::duration;
 use crate::canary::judge::coverage::Coverage;
 use crate::canary::judge::sentences;
+use crate::canary::policy::fault::with_faults;
 use crate::canary::policy::post_promotion::HarmAction;
 use crate::canary::rollout::state::Ended;
 use crate::canary::rollout::state::Outcome;
@@ -331,7 +332,10 @@ fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String 
         })
         .collect();
     if !failing.is_empty() {
-        return format!("{} against {}.", capitalized(&list(&failing)), status.stable.version.name);
+        let slowdown = status.simulate_slowdown.then_some(status.delay_ms);
+        let faults = with_faults(slowdown, status.injection.as_ref());
+        let stable = &status.stable.version.name;
+        return format!("{} against {stable}{faults}.", capitalized(&list(&failing)));
     }
     let by_plan = rollout.plan.as_ref().and_then(|plan| plan.reasons.first());
     let reasons = status.health.as_ref().and_then(|health| health.reasons.first());

@@ -238,6 +238,18 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             "serin rollback",
         ),
         (
+            rollout(
+                "fail",
+                Some(0.004),
+                json!({ "simulate_slowdown": true, "delay_ms": 100,
+                        "injection": { "error_rate": 0.2 } }),
+            ),
+            Condition::Harm,
+            "model_v2",
+            "against model_v1, with an injected delay of 100 ms and an injected fault (errors in 20 % of its requests).",
+            "serin rollback",
+        ),
+        (
             rollout("inconclusive", Some(0.0), json!({ "state": "paused" })),
             Condition::Paused,
             "model_v2",
