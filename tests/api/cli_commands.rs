@@ -1,6 +1,8 @@
 //! Commands of the command line that change or report something: they do what the routes do, and say so.
 
 use std::fs;
+use std::io::BufRead;
+use std::io::BufReader;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -196,4 +198,27 @@ fn without_a_verdict_a_wait_ends_at_its_timeout() {
     app.deploy_canary().done();
     let (code, words) = terminal.run(&["wait", "--for", "verdict", "--timeout", "0s"]);
     assert!(code == 3 && words.contains("no verdict yet"), "{words}");
+}
+
+#[test]
+fn a_wait_says_what_it_waits_for_and_when_that_changes() {
+    let app = TestApp::spawn();
+    let terminal = Terminal::of(&app);
+    app.deploy_canary().done();
+    let mut command = serin(terminal.folder());
+    command.args(["wait", "--for", "verdict", "--url", &format!("http://{}", app.address)]);
+    let mut waiting = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(waiting.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let first = lines.next().unwrap();
+    let begins =
+        "serin: waiting for a verdict; Ctrl-C ends the wait, and the rollout goes on; waiting: ";
+    assert!(first.starts_with(begins), "{first}");
+    assert!(first.contains("model_v2 gets 10 % of the traffic. No requests yet"), "{first}");
+    app.post("/admin/pause-canary", &json!({})).done();
+    let paused = lines.next().unwrap();
+    assert!(paused.starts_with("serin: paused: model_v2 gets 10 %"), "{paused}");
+    assert!(paused.contains("You decide: resume (serin resume)"), "{paused}");
+    app.rollback_canary().done();
+    assert_eq!(waiting.wait().unwrap().code(), Some(1));
+    assert_eq!(lines.next(), None, "nothing else is printed");
 }

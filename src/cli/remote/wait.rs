@@ -53,6 +53,28 @@ pub enum Event {
     Verdict,
 }
 
+impl Event {
+    /// That the wait begins.
+    fn awaited(self) -> &'static str {
+        match self {
+            Event::Ended => {
+                "waiting for the end of the rollout; Ctrl-C ends the wait, and the rollout goes on; "
+            }
+            Event::Verdict => {
+                "waiting for a verdict; Ctrl-C ends the wait, and the rollout goes on; "
+            }
+        }
+    }
+}
+
+/// What the rollout waits for now: `holding: model_v2 gets 10 % of the traffic. Not settled yet: latency; ...`.
+fn progress(report: &Report, needs_a_person: bool) -> String {
+    let why = report.why.iter().map(String::as_str);
+    let next = needs_a_person.then_some(report.next.as_str());
+    let more: Vec<&str> = why.chain(next).collect();
+    format!("{}: {}. {}", report.condition.word().to_lowercase(), report.headline, more.join(" "))
+}
+
 /// How the outcome is printed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Form {
@@ -79,8 +101,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Waits until no rollout is under way, or until there is a verdict, and prints how it is; exit code 0 for a promotion
 /// or a verdict that allows one, 1 for a rollback or harm, 3 for an end without a verdict or a timeout. A rollout that has
-/// ended before counts, too: it may have been over before the command asked. Says on standard error when the rollout waits
-/// for a person.
+/// ended before counts, too: it may have been over before the command asked. Says on standard error what the rollout waits
+/// for, at first and when that changes.
 ///
 /// # Errors
 /// When the server cannot be reached, or never had a canary.
@@ -97,11 +119,7 @@ pub fn run(args: &WaitArgs) -> anyhow::Result<ExitCode> {
 pub(super) fn after_deployment(server: &ServerArgs) -> anyhow::Result<ExitCode> {
     let status: Status = server.client().get("/admin/status")?.done()?;
     let is_by_hand = status.rollout.is_some_and(|rollout| rollout.plan.is_none());
-    let (event, what) = match is_by_hand {
-        true => (Event::Verdict, "a verdict"),
-        false => (Event::Ended, "the end of the rollout"),
-    };
-    show::error(&format!("waiting for {what}; Ctrl-C ends the wait, and the rollout goes on"));
+    let event = if is_by_hand { Event::Verdict } else { Event::Ended };
     wait_for(event, None, Form::of(server, false), server)
 }
 
@@ -133,14 +151,14 @@ fn wait_for(
             show::error(&format!("{missing}: {}", report.headline));
             return Ok(ExitCode::from(INCONCLUSIVE));
         }
-        let waits = matches!(status.state, RolloutState::AwaitingApproval | RolloutState::Paused);
-        if waits && said.replace(status.revision) != Some(status.revision) {
-            let why = report.why.as_deref().unwrap_or_default();
-            show::error(&format!(
-                "{}: {why} {}",
-                report.condition.word().to_lowercase(),
-                report.next
-            ));
+        let needs_a_person =
+            matches!(status.state, RolloutState::AwaitingApproval | RolloutState::Paused);
+        let now =
+            (report.condition, report.headline.clone(), needs_a_person.then_some(status.revision));
+        if said.as_ref() != Some(&now) {
+            let begins = if said.is_none() { event.awaited() } else { "" };
+            show::error(&format!("{begins}{}", progress(&report, needs_a_person)));
+            said = Some(now);
         }
         std::thread::sleep(left.map_or(PAUSE, |left| left.min(PAUSE)));
         status = patiently(&client, &clock, left.unwrap_or(PATIENCE).min(PATIENCE))?;
