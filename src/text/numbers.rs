@@ -121,6 +121,18 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// How many of something.
+///
+/// ```
+/// use serin::text::numbers::count;
+/// assert_eq!(count(1, "request"), "1 request");
+/// assert_eq!(count(1_088, "request"), "1,088 requests");
+/// assert_eq!(count(0, "pair"), "0 pairs");
+/// ```
+pub fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// A number rounded to two significant digits; 0 if it is not finite.
 pub fn two_digits(number: f64) -> f64 {
     significant(number, 2)

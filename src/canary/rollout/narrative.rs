@@ -20,6 +20,7 @@ use crate::canary::traffic::weight::Weight;
 use crate::text::durations::duration;
 use crate::text::durations::words;
 use crate::text::lists::listed;
+use crate::text::numbers::count;
 
 /// The failed metrics of labels that are meant; without any, the reasons of the judgement.
 fn failed(judgement: &Judgement, is_meant: impl Fn(&MetricName) -> bool) -> String {
@@ -224,8 +225,12 @@ fn unfinished_shadow(sequential: &SequentialEvidence) -> Option<String> {
     let open: Vec<(&Metric, &MetricEvidence)> = sequential.open_in_shadow().collect();
     let pairs = open.iter().map(|(_, one)| one.samples.canary).max()?;
     if !sequential.has_compared_pairs() {
-        return Some(format!("{pairs} pairs, too few to compare; pairs were not checked"));
+        return Some(format!(
+            "{}, too few to compare; pairs were not checked",
+            count(pairs, "pair")
+        ));
     }
     let names: Vec<&str> = open.iter().map(|(metric, _)| metric.name.as_str()).collect();
-    Some(format!("{pairs} pairs, without harm and without proof in {}", names.join(", ")))
+    let (pairs, names) = (count(pairs, "pair"), names.join(", "));
+    Some(format!("{pairs}, without harm and without proof in {names}"))
 }

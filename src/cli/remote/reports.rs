@@ -20,7 +20,7 @@ use super::page::Page;
 use crate::cli::exit::FAIL;
 use crate::cli::numbers::finite;
 use crate::cli::show;
-use crate::service::status::report::words::count;
+use crate::text::numbers::count;
 use crate::text::numbers::grouped;
 
 /// The flags of `serin feedback`.

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::client::ServerArgs;
 use super::page::Page;
 use crate::cli::show;
-use crate::service::status::report::words::count;
 use crate::text::lists::listed;
+use crate::text::numbers::count;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
 

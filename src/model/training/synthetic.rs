@@ -65,7 +65,8 @@ pub fn churn(churn: &Churn) -> Result<Dataset, DatasetError> {
         name: (*name).to_owned(),
         values: ColumnValues::Numeric(values),
     });
-    let source = format!("synthetic churn (seed {}, {} years on)", churn.seed, churn.years_on);
+    let years = if churn.years_on == 1.0 { "year" } else { "years" };
+    let source = format!("synthetic churn (seed {}, {} {years} on)", churn.seed, churn.years_on);
     Dataset::new(source, "churned".to_owned(), "yes".to_owned(), columns.collect(), left)
 }
 
@@ -94,6 +95,13 @@ fn log_odds([tenure, charge, usage, late, calls]: &[f64; 5], years_on: f64) -> f
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_year_is_not_several() {
+        let source = |made| churn(&made).unwrap().source().to_owned();
+        assert_eq!(source(Churn::v1(3)), "synthetic churn (seed 3, 0 years on)");
+        assert_eq!(source(Churn::v2(4)), "synthetic churn (seed 4, 1 year on)");
+    }
 
     #[test]
     fn about_three_in_ten_customers_leave() {

@@ -7,13 +7,13 @@ use serde::Deserialize;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::report::words::count;
 use crate::canary::Track;
 use crate::service::serving::intake::Counted;
 use crate::service::serving::intake::Latest;
 use crate::service::serving::live::Live;
 use crate::text::lists::listed;
 use crate::text::numbers;
+use crate::text::numbers::count;
 
 /// What the latest requests lack for a version.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]

@@ -3,6 +3,7 @@
 use super::comparison::Comparison;
 use crate::canary::judge::margins::Margins;
 use crate::canary::judge::margins::shown;
+use crate::canary::judge::monitors::measured::Counts;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::metric::Metric;
@@ -10,6 +11,7 @@ use crate::canary::policy::source::MonitorKind;
 use crate::stats::Harm;
 use crate::text::durations::duration;
 use crate::text::lists::quoted;
+use crate::text::numbers::count;
 use crate::text::numbers::grouped;
 
 /// What a metric with enough samples waits for when all of them came in its first tick.
@@ -223,15 +225,15 @@ fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
                 counts.stable,
                 duration(quantile),
             ),
-            None => format!("canary {}, stable {} samples", counts.canary, counts.stable),
+            None => too_few(counts),
         }),
         MonitorKind::Pairs => Some(match counts.canary_failures {
-            0 => format!("{} pairs in shadow", counts.canary),
-            failures => format!("{} pairs in shadow, {failures} failed", counts.canary),
+            0 => format!("{} in shadow", count(counts.canary, "pair")),
+            failures => format!("{} in shadow, {failures} failed", count(counts.canary, "pair")),
         }),
-        MonitorKind::Averages => Some(format!("{} observations", counts.canary)),
+        MonitorKind::Averages => Some(count(counts.canary, "observation")),
         MonitorKind::Values(_) | MonitorKind::Shift if evidence.effect.is_none() => {
-            Some(format!("canary {}, stable {} samples", counts.canary, counts.stable))
+            Some(too_few(counts))
         }
         MonitorKind::Values(_) | MonitorKind::Shift => None,
     };
@@ -247,6 +249,11 @@ fn observed(metric: &Metric, evidence: &MetricEvidence) -> String {
         "" => observed,
         over => format!("{}: {observed}", over.trim_start()),
     }
+}
+
+/// The samples of a metric without an effect.
+fn too_few(counts: &Counts) -> String {
+    format!("canary {}, stable {}", grouped(counts.canary), count(counts.stable, "sample"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::canary::judge::monitors::Monitors;
-use crate::canary::judge::monitors::measured::Counts;
 use crate::canary::judge::monitors::measured::LastLook;
 use crate::canary::judge::sequential::SequentialVerdict;
 use crate::canary::observed::samples::TrackSamples;
@@ -87,4 +86,19 @@ fn harm_among_few_samples_names_the_rule_that_counts_it() {
             format!("{failed} of {canary} canary requests failed, stable 0 of 540{clause}");
         assert!(text.ends_with(&expected), "{text}");
     }
+}
+
+#[test]
+fn one_of_something_is_not_several() {
+    let counts = Counts { stable: 1, canary: 1, ..Counts::default() };
+    assert_eq!(too_few(&counts), "canary 1, stable 1 sample");
+    let (one, evidence) = decided("latency", Classification::Insufficient, (counts, 0.0, [0.0; 3]));
+    let evidence = MetricEvidence { samples: counts, effect: None, by_visits: None, ..evidence };
+    assert!(metric(&one, &evidence).contains("canary 1, stable 1 sample;"));
+    let shadow = Metric { source: crate::canary::policy::metric::Source::ShadowFlips, ..one };
+    assert!(
+        metric(&shadow, &evidence).contains("1 pair in shadow;"),
+        "{}",
+        metric(&shadow, &evidence)
+    );
 }

@@ -40,7 +40,7 @@ use crate::cli::show::outln;
 use crate::model::training::random::Stream;
 use crate::service::clock::Clock as _;
 use crate::service::clock::SystemClock;
-use crate::text::numbers::grouped;
+use crate::text::numbers::count;
 
 /// Pauses between two looks at the clock are at most this long.
 const NAP: Duration = Duration::from_millis(50);
@@ -134,7 +134,8 @@ fn finish(labels: &Labels, stop: &Stop, clock: &SystemClock, screen: &Screen) {
     while labels.waiting() > 0 && !stop.is_asked() && !labels.is_stuck() {
         let second = clock.steady().as_secs();
         if shown.replace(second) != Some(second) {
-            screen.line(&format!("{} labels are still to come", grouped(labels.waiting())));
+            let verb = if labels.waiting() == 1 { "is" } else { "are" };
+            screen.line(&format!("{} {verb} still to come", count(labels.waiting(), "label")));
         }
         std::thread::sleep(NAP);
     }

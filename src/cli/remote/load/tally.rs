@@ -8,11 +8,11 @@ use serde::Serialize;
 
 use crate::cli::remote::predicted::Predicted;
 use crate::cli::remote::reports::Results;
-use crate::service::status::report::words::count;
 use crate::stats::Histogram;
 use crate::stats::Layout;
 use crate::text::durations::duration;
 use crate::text::lists::list;
+use crate::text::numbers::count;
 use crate::text::numbers::grouped;
 
 /// The most requests under way at once.
@@ -201,7 +201,7 @@ impl Tally {
             }
         }
         if labels.recorded > 0 {
-            line += &format!("  {} labels", grouped(labels.recorded));
+            line += &format!("  {}", count(labels.recorded, "label"));
         }
         if second.left_out > 0 {
             line += &format!(

@@ -7,7 +7,7 @@ use crate::canary::policy::Mode;
 use crate::service::status::health::HealthStatus;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::Status;
-use crate::service::status::report::words::count;
+use crate::text::numbers::count;
 use crate::text::numbers::two_digits;
 
 /// The buttons, and a panel for each that sends its command.

@@ -10,8 +10,8 @@ use crate::service::serving::shadow::disagreements::Answer;
 use crate::service::serving::shadow::disagreements::Disagreement;
 use crate::service::status::overview::Status;
 use crate::service::status::report::words::Times;
-use crate::service::status::report::words::count;
 use crate::service::status::shadow::ShadowStatus;
+use crate::text::numbers::count;
 use crate::text::numbers::number;
 use crate::text::numbers::share;
 

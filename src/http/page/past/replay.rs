@@ -17,7 +17,7 @@ use crate::service::status::past::StoredTicks;
 use crate::service::status::past::WhatIf;
 use crate::service::status::past::in_words;
 use crate::service::status::report::words::Times;
-use crate::service::status::report::words::count;
+use crate::text::numbers::count;
 use crate::text::numbers::number;
 
 /// Verdicts computed again, and a form that asks for it.

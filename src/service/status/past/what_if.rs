@@ -8,7 +8,7 @@ use crate::canary::judge::sentences;
 use crate::canary::judge::what_if::Course;
 use crate::canary::judge::what_if::Moment;
 use crate::service::status::report::words::Times;
-use crate::service::status::report::words::count;
+use crate::text::numbers::count;
 
 /// What another policy would have said of a rollout. How it would have gone on after another verdict is unknown: the
 /// observations end where it ended.

@@ -6,7 +6,6 @@ use super::condition::Condition;
 use super::rows::MetricRow;
 use super::rows::MetricState;
 use super::words::Times;
-use super::words::count;
 use super::words::duration;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::policy::plan::PlannedStep;
@@ -18,6 +17,7 @@ use crate::service::status::plan::NextAction;
 use crate::service::status::plan::PlanStatus;
 use crate::text::durations::remaining;
 use crate::text::lists::list;
+use crate::text::numbers::count;
 
 /// What happens next, in a sentence.
 pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> String {

@@ -3,8 +3,6 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::text::numbers::grouped;
-
 /// A time zone and the present, in which times are written.
 #[derive(Clone, Debug)]
 pub struct Times {
@@ -48,9 +46,4 @@ pub fn duration(seconds: f64) -> String {
         (hours, 0) => format!("{hours} h"),
         (hours, minutes) => format!("{hours} h {minutes} min"),
     }
-}
-
-/// `1 request`, `1,088 requests`.
-pub fn count(number: u64, noun: &str) -> String {
-    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
