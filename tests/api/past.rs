@@ -197,6 +197,22 @@ fn verdicts_are_recomputed_and_other_margins_are_tried() {
     );
     has(&text, &["value=\"1000\"", "serin replay --rollout 2 --metric latency --tolerated 1000%"]);
 
+    // The empty fields show the margins of the metric that is chosen.
+    for (query, tolerated) in
+        [("", "5 % + 100 µs"), ("?metric=latency_p99&accepted=5", "20 % + 100 µs")]
+    {
+        let text = page(&app, &format!("/rollouts/2{query}"));
+        let (_, form) = text.split_once("name=\"tolerated\"").unwrap();
+        assert!(form.contains(&format!("placeholder=\"{tolerated}\"")), "{query}: {form}");
+        has(
+            &text,
+            &[
+                "data-tolerated=\"20 % + 100 µs\" data-accepted=\"50 % + 200 µs\">latency_p99",
+                "replay.js",
+            ],
+        );
+    }
+
     for (query, said) in [
         ("accepted=wide", "accepted: &#34;wide&#34; is not a percentage"),
         ("metric=speed&accepted=5", "was not judged"),

@@ -3,6 +3,7 @@
 use askama::Template;
 
 use super::policy::margin;
+use crate::canary::Metric;
 use crate::canary::Verdict;
 use crate::canary::judge::what_if::Changes;
 use crate::canary::judge::what_if::Course;
@@ -34,7 +35,7 @@ pub(super) struct Replay {
     has_form: bool,
     /// Whether other margins can be tried.
     can_try: bool,
-    metrics: Vec<String>,
+    metrics: Vec<MetricNow>,
     chosen: String,
     fields: Vec<Field>,
 }
@@ -72,6 +73,24 @@ struct CourseRow {
     cells: [(String, String); 3],
 }
 
+/// A metric with its margins as they are, which the empty fields show once it is chosen.
+#[derive(Debug)]
+struct MetricNow {
+    name: String,
+    tolerated: String,
+    accepted: String,
+}
+
+impl MetricNow {
+    fn new(metric: &Metric) -> MetricNow {
+        MetricNow {
+            name: metric.name.to_string(),
+            tolerated: margin(metric, metric.tolerated),
+            accepted: margin(metric, metric.accepted),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Field {
     label: &'static str,
@@ -92,15 +111,18 @@ impl Replay {
         times: &Times,
     ) -> Replay {
         let judge = &past.policy.judge;
-        let chosen = fields.text("metric").unwrap_or("latency");
+        let is_known = |name: &&str| judge.metrics.iter().any(|it| it.name.as_str() == *name);
+        let first = judge.metrics.first().map_or("latency", |metric| metric.name.as_str());
+        let chosen = [fields.text("metric"), Some("latency")];
+        let chosen = chosen.into_iter().flatten().find(is_known).unwrap_or(first);
         let field = |label, name, hint: String| {
             let value = fields.text(name).unwrap_or_default().to_owned();
             Field { label, name, value, hint }
         };
-        let now = |of: fn(&crate::canary::Metric) -> crate::stats::Margin| {
-            let metric = judge.metrics.iter().find(|metric| metric.name.as_str() == chosen);
-            metric.map(|metric| margin(metric, of(metric))).unwrap_or_default()
-        };
+        let metrics: Vec<MetricNow> = judge.metrics.iter().map(MetricNow::new).collect();
+        let now = metrics.iter().find(|metric| metric.name == chosen);
+        let [tolerated, accepted] =
+            now.map(|now| [now.tolerated.clone(), now.accepted.clone()]).unwrap_or_default();
         let samples = judge.metrics.iter().map(|metric| metric.min_samples).max().unwrap_or(0);
         Replay {
             id: past.outline.id,
@@ -110,11 +132,11 @@ impl Replay {
             refused,
             has_form: !is_file && past.stored_ticks != StoredTicks::None,
             can_try: past.stored_ticks == StoredTicks::All,
-            metrics: judge.metrics.iter().map(|metric| metric.name.to_string()).collect(),
+            metrics,
             chosen: chosen.to_owned(),
             fields: vec![
-                field("Tolerated, %", "tolerated", now(|metric| metric.tolerated)),
-                field("Accepted, %", "accepted", now(|metric| metric.accepted)),
+                field("Tolerated, %", "tolerated", tolerated),
+                field("Accepted, %", "accepted", accepted),
                 field("False rollback", "alpha", number(judge.alpha)),
                 field("Samples", "min_samples", samples.to_string()),
             ],
