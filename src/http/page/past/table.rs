@@ -13,6 +13,7 @@ use crate::http::page::parts::word::Word;
 use crate::http::page::parts::word::word;
 use crate::service::status::past::Counts;
 use crate::service::status::past::Rollouts;
+use crate::service::status::report::Condition;
 use crate::service::status::report::words::duration;
 use crate::text::numbers::grouped;
 
@@ -87,10 +88,10 @@ pub(super) fn requests(outline: &Outline) -> String {
 
 fn of_outcome(outcome: Option<Outcome>, present: Option<Word>) -> Word {
     match outcome {
-        Some(Outcome::Promoted) => word("passes", "check", "Promoted"),
-        Some(Outcome::RolledBack) => word("fails", "back", "Rolled back"),
-        Some(Outcome::NoVerdict) => word("muted", "wait", "No verdict"),
-        Some(Outcome::Reverted) => word("fails", "back", "Reverted"),
+        Some(Outcome::Promoted) => of_condition(Condition::Promoted),
+        Some(Outcome::RolledBack) => of_condition(Condition::RolledBack),
+        Some(Outcome::NoVerdict) => of_condition(Condition::NoVerdict),
+        Some(Outcome::Reverted) => of_condition(Condition::Reverted),
         None => present.unwrap_or(word("holds", "half", "Under way")),
     }
 }
@@ -131,6 +132,15 @@ mod tests {
         let now: Timestamp = "2026-11-27T14:00:00Z".parse().unwrap();
         assert_eq!(day_and_time("2026-11-12T08:02:59Z".parse().unwrap(), now), "12 Nov, 08:02");
         assert_eq!(day_and_time("2025-01-02T08:02:59Z".parse().unwrap(), now), "2 Jan 2025, 08:02");
+    }
+
+    #[test]
+    fn an_outcome_looks_as_in_the_verdict() {
+        let promoted = of_outcome(Some(Outcome::Promoted), None);
+        assert_eq!((promoted.text, promoted.color, promoted.icon), ("Promoted", "passes", "check"));
+        assert_eq!(promoted, of_condition(Condition::Promoted));
+        let back = of_outcome(Some(Outcome::RolledBack), None);
+        assert_eq!((back.text, back.color), ("Rolled back", "fails"));
     }
 
     #[test]

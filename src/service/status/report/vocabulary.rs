@@ -43,12 +43,8 @@ impl Condition {
     /// How the word is meant.
     pub fn tone(self) -> Tone {
         match self {
-            Condition::Stable
-            | Condition::Promoted
-            | Condition::Monitoring
-            | Condition::Paused
-            | Condition::AwaitingApproval => Tone::Calm,
-            Condition::Healthy => Tone::Passes,
+            Condition::Stable | Condition::Paused | Condition::AwaitingApproval => Tone::Calm,
+            Condition::Healthy | Condition::Promoted | Condition::Monitoring => Tone::Passes,
             Condition::NoVerdict | Condition::Waiting | Condition::Holding | Condition::Warning => {
                 Tone::Holds
             }
