@@ -10,6 +10,7 @@ use actix_web::web::Bytes;
 use tokio::time::MissedTickBehavior;
 
 use super::parts;
+use super::parts::Rendered;
 use super::protection::protect;
 use super::viewers::MOST;
 use crate::http::answer::Answer;
@@ -63,9 +64,8 @@ pub async fn keep_up_to_date(service: Arc<Service>, shared: web::Data<Shared>) {
         }
         let service = service.clone();
         // Fails while no thread is available, or the page cannot be rendered; the next look may do better.
-        let Ok(Ok(now)) = web::block(move || parts::rendered(&service, listens, None)).await else {
-            continue;
-        };
+        let rendered = web::block(move || parts::rendered(&service, listens, None)).await;
+        let Ok(Ok(Rendered { parts: now, .. })) = rendered else { continue };
         let is_new = |(place, part): &(usize, &String)| before.get(*place) != Some(part);
         let changed: Vec<&str> =
             now.iter().enumerate().filter(is_new).map(|(_, part)| part.as_str()).collect();

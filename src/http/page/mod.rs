@@ -21,6 +21,7 @@ use actix_web::web::Query;
 use askama::Template;
 use serde::Deserialize;
 
+use self::parts::Rendered;
 use self::protection::protect;
 use crate::http::access::Access;
 use crate::http::answer::Answer;
@@ -39,6 +40,8 @@ pub use self::past::rollouts;
 #[derive(Debug, Template)]
 #[template(path = "now.html")]
 struct Now<'a> {
+    /// How the rollout is doing, which a script keeps up to date.
+    title: &'a str,
     version: &'static str,
     /// The digest in the addresses of the assets.
     assets: &'static str,
@@ -96,8 +99,8 @@ fn rendered(
     listens: SocketAddr,
     open: Option<&str>,
 ) -> Result<String, Problem> {
-    let parts = parts::rendered(service, listens, open)?;
+    let Rendered { title, parts } = parts::rendered(service, listens, open)?;
     let (version, assets) = (env!("CARGO_PKG_VERSION"), assets::digest());
-    let page = Now { version, assets, access, parts: &parts };
+    let page = Now { title: &title, version, assets, access, parts: &parts };
     page.render().map_err(parts::not_rendered)
 }

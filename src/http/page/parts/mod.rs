@@ -48,12 +48,18 @@ use crate::service::status::report::words::Times;
 /// Entries of the journal on the page.
 const ENTRIES: usize = 20;
 
+/// The title of the page, and the parts that change, as HTML.
+pub(super) struct Rendered {
+    pub(super) title: String,
+    pub(super) parts: Vec<String>,
+}
+
 /// All parts, in the order of the page, of a server that listens on this address, with this metric opened.
 pub(super) fn rendered(
     service: &Service,
     listens: SocketAddr,
     open: Option<&str>,
-) -> Result<Vec<String>, Problem> {
+) -> Result<Rendered, Problem> {
     // Before the status, so that it is not older than the history.
     let history = open.and_then(|metric| service.control.metric_history(metric).ok());
     let status = service.status();
@@ -65,8 +71,10 @@ pub(super) fn rendered(
     // Only where they are compared.
     let found = status.canary.is_some().then(|| service.control.distributions());
     let disagreements = service.serving.shadow.disagreements();
+    let verdict = Verdict::new(&status, &report, &times);
+    let title = verdict.title();
     let parts = [
-        Verdict::new(&status, &report, &times).render(),
+        verdict.render(),
         Traffic::new(&status).render(),
         Acts::new(&status).render(),
         Start::new(&report, listens).render(),
@@ -79,7 +87,8 @@ pub(super) fn rendered(
         Models::of(service, &status).render(),
         Notes { notes: report.notes, revision: status.revision }.render(),
     ];
-    parts.into_iter().map(|part| part.map_err(not_rendered)).collect()
+    let parts = parts.into_iter().map(|part| part.map_err(not_rendered));
+    Ok(Rendered { title, parts: parts.collect::<Result<_, Problem>>()? })
 }
 
 /// What the opened row of a metric shows.

@@ -48,6 +48,11 @@ impl Verdict {
         }
     }
 
+    /// The title of the page.
+    pub(super) fn title(&self) -> String {
+        format!("{}: {} – serin", self.word.text, self.headline)
+    }
+
     /// How a rollout ended, or how it is doing.
     pub(crate) fn of_past(report: &Report, outline: &Outline) -> Verdict {
         Verdict {
