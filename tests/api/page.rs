@@ -79,6 +79,29 @@ fn the_page_says_what_the_status_says() {
 }
 
 #[test]
+fn the_title_says_how_it_is_going_and_the_rollout_is_a_link() {
+    let app = TestApp::spawn();
+    let text = page(&app);
+    assert!(
+        text.contains("<title>No canary: model_v1 answers everybody – serin</title>"),
+        "{text}"
+    );
+    assert!(!text.contains("rollouts/1"), "{text}");
+    app.deploy_canary().done();
+    let text = page(&app);
+    assert!(
+        text.contains("<title>Waiting: model_v2 gets 10 % of the traffic – serin</title>"),
+        "{text}"
+    );
+    assert!(text.contains("<a href=\"rollouts/1\">Rollout 1</a>"), "{text}");
+    app.post("/admin/rollback-canary", &serde_json::json!({})).done();
+    let text = page(&app);
+    assert!(text.contains("<title>Rolled back: model_v2 gets nothing; "), "{text}");
+    // The verdict, and both entries of the journal.
+    assert_eq!(text.matches("href=\"rollouts/1\"").count(), 3, "{text}");
+}
+
+#[test]
 fn the_page_loads_nothing_from_elsewhere_and_nothing_inline() {
     let app = TestApp::spawn();
     let reply = raw::request(app.address, "GET /", &[HTML], b"");

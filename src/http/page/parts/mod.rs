@@ -73,6 +73,8 @@ pub(super) fn rendered(
     let disagreements = service.serving.shadow.disagreements();
     let verdict = Verdict::new(&status, &report, &times);
     let title = verdict.title();
+    let running = status.rollout.as_ref().map(|rollout| rollout.id);
+    let newest = running.or(status.last_rollout.as_ref().map(|last| last.rollout));
     let parts = [
         verdict.render(),
         Traffic::new(&status).render(),
@@ -83,7 +85,7 @@ pub(super) fn rendered(
         Distributions::new(&status, found.as_ref(), &times).render(),
         Segments::new(&status).render(),
         Disagreements::new(&status, &disagreements, &times).render(),
-        Timeline::new(&entries, &times).render(),
+        Timeline::new(&entries, newest, &times).render(),
         Models::of(service, &status).render(),
         Notes { notes: report.notes, revision: status.revision }.render(),
     ];

@@ -24,6 +24,8 @@ pub(crate) struct Verdict {
     missing: Option<String>,
     /// Which rollout and step.
     place: Option<String>,
+    /// The rollout whose page the place leads to.
+    link: Option<u64>,
 }
 
 impl Verdict {
@@ -35,6 +37,9 @@ impl Verdict {
                 .map(|plan| format!(", step {} of {}", plan.position, plan.plan.steps.len()));
             format!("Rollout {}{}", rollout.id, steps.unwrap_or_default())
         });
+        let last = || status.last_rollout.as_ref().map(|last| last.rollout);
+        let link = status.rollout.as_ref().map(|rollout| rollout.id).or_else(last);
+        let place = place.or_else(|| Some(format!("Rollout {}", link?)));
         let (headline, why) = ended(status, report, times)
             .unwrap_or_else(|| (report.headline.clone(), report.why.clone()));
         Verdict {
@@ -45,6 +50,7 @@ impl Verdict {
             next: report.next.clone(),
             missing: report.missing.clone(),
             place,
+            link,
         }
     }
 
@@ -63,6 +69,7 @@ impl Verdict {
             next: report.next.clone(),
             missing: report.missing.clone(),
             place: Some(format!("Rollout {}", outline.id)),
+            link: None,
         }
     }
 }

@@ -71,7 +71,7 @@ impl RolloutPage {
             verdict: verdict.render().map_err(not_rendered)?,
             metrics: metrics.render().map_err(not_rendered)?,
             late: late.unwrap_or_default(),
-            timeline: Timeline::new(&past.entries, &times).render().map_err(not_rendered)?,
+            timeline: Timeline::of_one(&past.entries, &times).render().map_err(not_rendered)?,
             replay: match replay.is_empty() {
                 true => String::new(),
                 false => replay.render().map_err(not_rendered)?,
