@@ -19,7 +19,7 @@ from .states import TAIL
 from .states import TOKEN
 from .states import WIDE
 
-DEPLOY = f"form[action='admin/deploy-canary']:has([value='{FILE}'])"
+DEPLOY = f"form.confirm[action='admin/deploy-canary']:has([value='{FILE}'])"
 #: Metrics that are proven soon, however busy the machine is.
 PROVEN_SOON = [WIDE, TAIL]
 
@@ -40,12 +40,15 @@ def confirm(tab: Tab, act: str) -> None:
 
 
 def deploy(tab: Tab, percent: str) -> None:
-    """From the list of models."""
+    """From the list of models: the panel says what follows before anything is sent."""
     tab.wait(f"document.querySelector({DEPLOY!r})")
-    tab.js(f"document.querySelector({DEPLOY!r}).elements.traffic_percent.select()")
-    tab.js(f"document.querySelector({DEPLOY!r}).elements.traffic_percent.focus()")
+    panel = tab.js(f"document.querySelector({DEPLOY!r}).id")
+    tab.click(f"[data-opens={panel}]")
+    tab.wait("document.activeElement.name === 'traffic_percent'")
+    check(f"{STABLE} answers the rest" in tab.text(f"#{panel}"), tab.text(f"#{panel}"))
+    tab.js("document.activeElement.select()")
     tab.type(percent)
-    tab.click(f"{DEPLOY} [type=submit]")
+    tab.click(f"#{panel} [type=submit]")
     tab.wait(f"document.querySelector('#traffic .c')?.innerText.includes('{percent} %')")
 
 
@@ -102,6 +105,7 @@ def a_wrong_token_is_refused(serving: Serving, chromium: Chromium) -> None:
             check(tab.probe("areGone", ".acts, .confirm"), "there are buttons without a token")
 
             def enter(token: str) -> None:
+                tab.js("document.querySelector('#token-field').value = ''")
                 tab.click("#token-field")
                 tab.type(token)
                 tab.click("#token [type=submit]")

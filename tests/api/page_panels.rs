@@ -38,7 +38,7 @@ fn models_can_be_deployed_while_there_is_no_canary() {
     let [_, second] = default_models();
     let app = Setup::new().model(hostile, second).model("notes.bin", "not a model").spawn();
     let before = page(&app);
-    let form = "<form data-act action=\"admin/deploy-canary\" method=\"post\">";
+    let form = "action=\"admin/deploy-canary\" method=\"post\" data-act hidden";
     let file = "name=\"model_path\" value=\"model_v2.bin\"";
     expect(&before, "models", &["model_v1", "stable", "logistic regression", "0.777", form, file]);
     expect(&before, "models", &["not a model", "name=\"traffic_percent\" value=\"10\""]);

@@ -17,9 +17,12 @@ pub(super) struct Acts {
     acts: Vec<Act>,
 }
 
-/// A command, sent to a route under `/admin`.
-#[derive(Debug)]
-struct Act {
+/// A command, sent to a route under `/admin`, as its panel.
+#[derive(Debug, Template)]
+#[template(path = "panel.html")]
+pub(super) struct Act {
+    /// The id of its panel.
+    pub(super) id: String,
     route: &'static str,
     /// The class of its color: `go`, `back` or none.
     color: &'static str,
@@ -33,15 +36,24 @@ struct Act {
     confirm: &'static str,
 }
 
+/// What a deployment from the page takes.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Deploy {
+    /// The share that is offered, in percent.
+    ByHand { percent: f64 },
+    /// The shares of the plan in words.
+    ByPlan { steps: String },
+}
+
 /// A member of the command's body.
 #[derive(Debug)]
 enum Field {
     /// A line of text for the journal.
     Reason { is_required: bool },
-    /// A share in percent.
-    Percent(f64),
-    /// A member that is always true.
-    True(&'static str),
+    /// A share in percent, and the member that has it.
+    Percent(&'static str, f64),
+    /// A member with this value, which a person does not choose.
+    Hidden(&'static str, String),
     /// A member that the person may choose.
     Choice { name: &'static str, label: &'static str },
 }
@@ -54,6 +66,7 @@ impl Acts {
         let acts = match (&status.canary, &status.rollout, &status.post_promotion) {
             (Some(canary), Some(_), _) => of_rollout(status, &canary.name),
             (None, _, Some(promotion)) => vec![Act {
+                id: id_of("revert"),
                 route: "revert",
                 color: "back",
                 label: "Revert",
@@ -73,10 +86,63 @@ impl Acts {
     }
 }
 
+fn id_of(route: &str) -> String {
+    format!("act-{route}")
+}
+
+/// The deployment of a file of the models folder by hand with this share, or by a plan with these steps.
+pub(super) fn deployment(status: &Status, (file, version): (&str, &str), how: &Deploy) -> Act {
+    let stable = &status.stable.version.name;
+    let (mut fields, mut consequences) =
+        (vec![Field::Hidden("model_path", file.to_owned())], Vec::new());
+    match how {
+        Deploy::ByHand { percent } => {
+            fields.push(Field::Percent("traffic_percent", *percent));
+            consequences.push(format!(
+                "{version} gets this share of the traffic from the next request on; {stable} answers the rest."
+            ));
+            consequences.push(
+                "serin judges it and changes nothing by itself: you promote it or roll it back."
+                    .to_owned(),
+            );
+        }
+        Deploy::ByPlan { steps } => {
+            consequences.push(format!(
+                "serin gives {version} its shares by the plan ({steps}); {stable} answers the rest."
+            ));
+            consequences.push(
+                "serin promotes it at the end, and rolls it back as soon as harm is found."
+                    .to_owned(),
+            );
+        }
+    }
+    consequences.extend(status.post_promotion.as_ref().map(|promotion| {
+        format!(
+            "The promotion of {stable} is then no longer monitored, and cannot be reverted to {}.",
+            promotion.previous
+        )
+    }));
+    fields.push(REASON);
+    // The names of files have characters that an id cannot have.
+    let mut id = blake3::hash(file.as_bytes()).to_hex().to_string();
+    id.truncate(16);
+    Act {
+        id: format!("deploy-{id}"),
+        route: "deploy-canary",
+        color: "",
+        label: "Deploy as canary",
+        question: format!("Deploy {version} as canary?"),
+        consequences,
+        fields,
+        confirm: "Deploy now",
+    }
+}
+
 fn of_rollout(status: &Status, canary: &str) -> Vec<Act> {
     let mut acts = Vec::new();
     match status.state {
         RolloutState::AwaitingApproval => acts.push(Act {
+            id: id_of("resume-canary"),
             route: "resume-canary",
             color: "go",
             label: "Approve",
@@ -89,6 +155,7 @@ fn of_rollout(status: &Status, canary: &str) -> Vec<Act> {
             confirm: "Approve now",
         }),
         RolloutState::Paused => acts.push(Act {
+            id: id_of("resume-canary"),
             route: "resume-canary",
             color: "",
             label: "Resume",
@@ -118,6 +185,7 @@ fn promotion(status: &Status, canary: &str) -> Act {
     let is_ok = status.health.as_ref().is_some_and(|health| health.status == HealthStatus::Ok);
     if passes && !is_paused {
         return Act {
+            id: id_of("promote-canary"),
             route: "promote-canary",
             // An approval is asked for first, and nobody is invited past a warning.
             color: if is_ok && status.state == RolloutState::Running { "go" } else { "" },
@@ -135,12 +203,13 @@ fn promotion(status: &Status, canary: &str) -> Act {
         reasons.map(|reason| format!("Against it: {reason}.")).collect()
     };
     Act {
+        id: id_of("promote-canary"),
         route: "promote-canary",
         color: "",
         label: "Promote",
         question: format!("Promote {canary} against the evidence?"),
         consequences: against.into_iter().chain([follows]).collect(),
-        fields: vec![Field::True("force"), WHY],
+        fields: vec![Field::Hidden("force", "true".to_owned()), WHY],
         confirm: "Promote anyway",
     }
 }
@@ -153,6 +222,7 @@ fn pause(status: &Status, canary: &str) -> Act {
         consequences.push("The plan takes no step until the rollout is resumed.".to_owned());
     }
     Act {
+        id: id_of("pause-canary"),
         route: "pause-canary",
         color: "",
         label: "Pause",
@@ -165,12 +235,13 @@ fn pause(status: &Status, canary: &str) -> Act {
 
 fn share(status: &Status, canary: &str) -> Act {
     Act {
+        id: id_of("set-traffic"),
         route: "set-traffic",
         color: "",
         label: "Share",
         question: format!("Which share of the traffic is {canary} to get?"),
         consequences: vec!["A new step begins: its requests are counted from zero.".to_owned()],
-        fields: vec![Field::Percent(status.traffic_percent)],
+        fields: vec![Field::Percent("percent", status.traffic_percent)],
         confirm: "Set the share",
     }
 }
@@ -192,6 +263,7 @@ fn slowdown(status: &Status, canary: &str) -> Act {
         ),
     };
     Act {
+        id: id_of("toggle-slowdown"),
         route: "toggle-slowdown",
         color: "",
         label: "Slowdown",
@@ -206,6 +278,7 @@ fn rollback(status: &Status, canary: &str) -> Act {
     let requests = status.tracks.canary.requests;
     let so_far = count(requests, "request");
     Act {
+        id: id_of("rollback-canary"),
         route: "rollback-canary",
         color: "back",
         label: "Roll back",

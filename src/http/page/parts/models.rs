@@ -1,11 +1,12 @@
 //! The models: what serves, what else could, and a form to deploy it.
 
-use std::collections::BTreeMap;
-
 use askama::Template;
 
+use super::acts::Act;
+use super::acts::Deploy;
+use super::acts::deployment;
 use crate::canary::Version;
-use crate::canary::rollout::state::Quarantined;
+use crate::canary::policy::Mode;
 use crate::service::Service;
 use crate::service::control::registry::latest::Brief;
 use crate::service::control::registry::latest::BriefCard;
@@ -14,6 +15,7 @@ use crate::service::control::registry::latest::Newest;
 use crate::service::serving::live::Loaded;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::Status;
+use crate::text::lists::list;
 
 /// Characters of a digest: enough to find it in the journal.
 const DIGEST: usize = 8;
@@ -25,15 +27,8 @@ pub(super) struct Models {
     rows: Vec<Row>,
     /// Further files of the folder.
     others: usize,
-    /// What a deployment takes; `None` while there is a canary.
-    deploy: Option<Deploy>,
-}
-
-/// What a deployment from the page takes.
-#[derive(Debug, PartialEq)]
-struct Deploy {
-    /// The share that is offered, in percent; `None` where the plan sets it.
-    percent: Option<f64>,
+    /// Whether the plan sets the shares of a deployment that is offered.
+    is_by_plan: bool,
 }
 
 /// A version that serves, and its card.
@@ -43,7 +38,7 @@ struct Serving<'a> {
     card: Option<&'a BriefCard>,
 }
 
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 struct Row {
     version: String,
     role: Role,
@@ -52,8 +47,8 @@ struct Row {
     kind: String,
     auc: Option<String>,
     digest: Option<String>,
-    /// The file, if it may be deployed.
-    file: Option<String>,
+    /// Its deployment, if it may be deployed.
+    deploy: Option<Act>,
 }
 
 /// What a model is to the server.
@@ -77,17 +72,23 @@ impl Models {
         let stable = serving(&status.stable.version, of_stable.as_ref());
         let canary = status.canary.as_ref().map(|version| serving(version, of_canary.as_ref()));
         let default = &service.control.settings.policy;
-        let percent = default.mode.is_manual().then(|| default.weight.percent());
+        let deploy = match default.mode {
+            Mode::Manual => Deploy::ByHand { percent: default.weight.percent() },
+            Mode::Automatic => {
+                let steps = default.plan.steps.iter().map(|step| step.weight.to_string());
+                Deploy::ByPlan { steps: list(&steps.collect::<Vec<_>>()) }
+            }
+        };
         let newest = service.control.newest_models();
-        Models::new(status, (stable, canary), &newest, Deploy { percent })
+        Models::new(status, (stable, canary), &newest, &deploy)
     }
 
-    /// Of the versions that serve and of these files, with a form if `deploy` is given and there is no canary.
+    /// Of the versions that serve and of these files, which can be deployed like this while there is no canary.
     fn new(
         status: &Status,
         (stable, canary): (Serving<'_>, Option<Serving<'_>>),
         newest: &Newest,
-        deploy: Deploy,
+        deploy: &Deploy,
     ) -> Models {
         let roles = [(canary, Role::Canary), (Some(stable), Role::Stable)];
         let roles = roles.into_iter().filter_map(|(one, role)| Some((one?, role)));
@@ -102,19 +103,17 @@ impl Models {
         let files = newest.files.iter().filter(|file| !is_serving(file));
         let mut rows: Vec<Row> =
             roles.iter().map(|(one, role)| Row::serving(*one, *role)).collect();
-        rows.extend(files.map(|file| Row::new(file, previous, &status.quarantine)));
+        rows.extend(files.map(|file| Row::new(file, previous, status, deploy)));
         let is_shown = |file: &&String| roles.iter().any(|(one, _)| one.version.file == **file);
         let others = newest.others.iter().filter(|file| !is_shown(file)).count();
-        let deploy = (status.state == RolloutState::Idle).then_some(deploy);
-        Models { rows, others, deploy }
+        let is_by_plan = matches!(deploy, Deploy::ByPlan { .. });
+        let is_by_plan = is_by_plan && rows.iter().any(|row| row.deploy.is_some());
+        Models { rows, others, is_by_plan }
     }
 
-    fn has_form(&self) -> bool {
-        self.deploy.is_some() && self.rows.iter().any(|row| row.file.is_some())
-    }
-
-    fn is_by_plan(&self) -> bool {
-        self.has_form() && self.deploy.as_ref().is_some_and(|deploy| deploy.percent.is_none())
+    /// The panels of the deployments.
+    fn panels(&self) -> Vec<&Act> {
+        self.rows.iter().filter_map(|row| row.deploy.as_ref()).collect()
     }
 }
 
@@ -137,15 +136,11 @@ impl Row {
             kind: in_words(kind),
             auc: auc.map(|auc| format!("{auc:.3}")),
             digest: Some(short(&one.version.digest)),
-            file: None,
+            deploy: None,
         }
     }
 
-    fn new(
-        file: &Brief,
-        previous: Option<&str>,
-        quarantine: &BTreeMap<String, Quarantined>,
-    ) -> Row {
+    fn new(file: &Brief, previous: Option<&str>, status: &Status, deploy: &Deploy) -> Row {
         let mut row = Row {
             version: file.version.clone(),
             role: if previous == Some(file.version.as_str()) { Role::Previous } else { Role::None },
@@ -153,19 +148,23 @@ impl Row {
             kind: String::new(),
             auc: None,
             digest: None,
-            file: None,
+            deploy: None,
         };
         match &file.content {
             Content::Model(card) => {
                 row.kind = in_words(card.kind);
                 row.auc = card.auc.map(|auc| format!("{auc:.3}"));
                 row.digest = Some(short(&card.digest));
-                match quarantine.get(&card.digest) {
+                match status.quarantine.get(&card.digest) {
                     Some(quarantined) => {
                         row.role = Role::Quarantined;
                         row.why = Some(quarantined.reason.clone());
                     }
-                    None => row.file = Some(file.file.clone()),
+                    None if status.state == RolloutState::Idle => {
+                        let named = (file.file.as_str(), file.version.as_str());
+                        row.deploy = Some(deployment(status, named, deploy));
+                    }
+                    None => {}
                 }
             }
             Content::Other(why) => {

@@ -29,11 +29,15 @@ fn folder() -> Newest {
     }
 }
 
-fn parts(status: &Status, percent: Option<f64>) -> (Models, String) {
+fn by_hand() -> Deploy {
+    Deploy::ByHand { percent: 10.0 }
+}
+
+fn parts(status: &Status, deploy: &Deploy) -> (Models, String) {
     let stable = card("d0");
     let stable = Serving { version: &status.stable.version, card: Some(&stable) };
     let canary = status.canary.as_ref().map(|version| Serving { version, card: None });
-    let models = Models::new(status, (stable, canary), &folder(), Deploy { percent });
+    let models = Models::new(status, (stable, canary), &folder(), deploy);
     let html = models.render().unwrap();
     (models, html)
 }
@@ -43,9 +47,9 @@ fn what_serves_comes_first_and_the_rest_can_be_deployed() {
     let status = status(json!({
         "quarantine": { "d4": { "version": "bad", "reason": "fails <often>" } },
     }));
-    let (models, html) = parts(&status, Some(10.0));
+    let (models, html) = parts(&status, &by_hand());
     let shown: Vec<_> =
-        models.rows.iter().map(|row| (&*row.version, row.role, row.file.is_some())).collect();
+        models.rows.iter().map(|row| (&*row.version, row.role, row.deploy.is_some())).collect();
     assert_eq!(
         shown,
         [
@@ -60,7 +64,10 @@ fn what_serves_comes_first_and_the_rest_can_be_deployed() {
     assert_eq!(models.others, 1);
     assert_eq!(models.rows[0].auc.as_deref(), Some("0.812"));
     for expected in [
-        "<form data-act action=\"admin/deploy-canary\" method=\"post\">",
+        "action=\"admin/deploy-canary\" method=\"post\" data-act hidden",
+        "Deploy model_v3 as canary?",
+        "model_v3 gets this share of the traffic from the next request on; model_v1 answers the rest.",
+        "changes nothing by itself",
         "name=\"model_path\" value=\"model_v3.bin\"",
         "name=\"traffic_percent\" value=\"10\"",
         "fails &#60;often&#62;",
@@ -76,7 +83,9 @@ fn what_serves_comes_first_and_the_rest_can_be_deployed() {
 
 #[test]
 fn the_plan_sets_the_share() {
-    let (_, html) = parts(&status(json!({})), None);
+    let steps = "1 %, 10 % and 50 %".to_owned();
+    let (_, html) = parts(&status(json!({})), &Deploy::ByPlan { steps });
+    assert!(html.contains("its shares by the plan (1 %, 10 % and 50 %)"), "{html}");
     assert!(
         !html.contains("traffic_percent") && html.contains("the plan sets the shares"),
         "{html}"
@@ -84,8 +93,29 @@ fn the_plan_sets_the_share() {
 }
 
 #[test]
+fn a_deployment_ends_the_monitoring_of_a_promotion_and_says_so() {
+    let monitored = json!({ "post_promotion": {
+        "rollout": 3, "previous": "model_v0", "until": "2026-11-26T14:05:00Z", "action": "revert",
+        "metrics": [],
+    } });
+    let (_, html) = parts(&status(monitored), &by_hand());
+    assert!(html.contains("no longer monitored, and cannot be reverted to model_v0."), "{html}");
+}
+
+#[test]
+fn each_file_has_a_panel_of_its_own() {
+    let (models, _) = parts(&status(json!({})), &by_hand());
+    let [one, other] = ["a b.bin", "a\"b.bin"]
+        .map(|file| deployment(&status(json!({})), (file, file), &by_hand()).id);
+    assert_ne!(one, other);
+    assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{one}");
+    // Of model_v3 and bad, which is not in quarantine here.
+    assert_eq!(models.panels().len(), 2);
+}
+
+#[test]
 fn nothing_is_deployed_beside_a_canary() {
-    let (models, html) = parts(&rollout("pass", Some(0.0), json!({})), Some(10.0));
+    let (models, html) = parts(&rollout("pass", Some(0.0), json!({})), &by_hand());
     let roles: Vec<Role> = models.rows.iter().map(|row| row.role).take(2).collect();
     assert_eq!(roles, [Role::Canary, Role::Stable]);
     assert!(!html.contains("<form"), "{html}");
@@ -97,7 +127,7 @@ fn names_of_files_are_escaped() {
     let status = status(json!({}));
     let newest = Newest { files: vec![file(hostile, Content::Model(card("d9")))], others: vec![] };
     let stable = Serving { version: &status.stable.version, card: None };
-    let models = Models::new(&status, (stable, None), &newest, Deploy { percent: Some(10.0) });
+    let models = Models::new(&status, (stable, None), &newest, &by_hand());
     let html = models.render().unwrap();
     assert!(!html.contains("<img") && html.contains("&#34;&#62;&#60;img src=x&#62;.bin"), "{html}");
 }
@@ -106,7 +136,7 @@ fn names_of_files_are_escaped() {
 fn a_folder_without_another_model_says_how_to_make_one() {
     let status = status(json!({}));
     let stable = Serving { version: &status.stable.version, card: None };
-    let deploy = Deploy { percent: Some(10.0) };
+    let deploy = &by_hand();
     let html = Models::new(&status, (stable, None), &Newest::default(), deploy).render().unwrap();
     assert!(html.contains("has no other model") && html.contains("model_v1"), "{html}");
 }
