@@ -110,6 +110,8 @@ def a_wrong_token_is_refused(serving: Serving, chromium: Chromium) -> None:
                 tab.type(token)
                 tab.click("#token [type=submit]")
 
+            enter("a-token-with-a-\u017e")
+            tab.wait("said.innerText.includes('it has the character \u017e')")
             enter("a-guess-of-the-token")
             tab.wait("said.innerText.includes('refused this token')")
             check(tab.probe("areGone", ".acts, .confirm"), "there are buttons with a wrong token")

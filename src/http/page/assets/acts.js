@@ -115,8 +115,19 @@ function refuse() {
   say("The server refused this token.", true);
 }
 
+// A header carries the token: fetch() throws where a character cannot be in one, which looks like a silent server.
+function unsendable(token) {
+  return [...token].find((letter) => letter < "!" || letter > "~");
+}
+
 async function enter(field) {
-  token = field.value;
+  const given = field.value.trim();
+  const wrong = unsendable(given);
+  if (wrong !== undefined) {
+    const name = wrong === " " ? "a space" : `the character ${wrong}`;
+    return say(`The token was not sent: it has ${name}, which no token of serin has. Enter it again.`, true);
+  }
+  token = given;
   field.value = "";
   const answer = await fetch("admin/status", { headers: headers() }).catch(() => null);
   if (!answer) return say("The server did not answer.", true);
