@@ -75,34 +75,31 @@ impl Following {
         Some(Following { policy, monitors, course, canary_requests, shift_accepted_at })
     }
 
-    /// Takes in the next ticks.
+    /// Takes in the next tick.
     ///
     /// # Errors
     /// When a tick is missing or cannot be read.
-    pub fn follow(&mut self, ticks: &[LoggedTick]) -> Result<(), LogError> {
-        for tick in ticks {
-            // `None` only after an error.
-            let Some(before) = self.monitors.take() else { return Ok(()) };
-            let monitors = replay(before, std::slice::from_ref(tick), tick.number)?;
-            let accepts = self.shift_accepted_at.is_some_and(|accepted| accepted <= tick.at);
-            let evidence =
-                SequentialEvidence::new(&self.policy, &monitors).accepting_shift(accepts);
-            self.monitors = Some(monitors);
-            // Latency misses failed requests, and a policy need not judge failures: take the larger.
-            let requests = evidence.measured.iter().map(|one| one.counts.canary).max();
-            self.canary_requests = self.canary_requests.max(requests.unwrap_or(0));
-            let now = moment(evidence, Some(tick), self.canary_requests);
-            let first = match now.verdict {
-                Verdict::Rollback => Some(&mut self.course.rollback),
-                Verdict::Promote => Some(&mut self.course.promote),
-                Verdict::Hold => None,
-            };
-            if let Some(first @ None) = first {
-                *first = Some(now.clone());
-            }
-            self.course.ticks = tick.number;
-            self.course.end = now;
+    pub fn follow(&mut self, tick: &LoggedTick) -> Result<(), LogError> {
+        // `None` only after an error.
+        let Some(before) = self.monitors.take() else { return Ok(()) };
+        let monitors = replay(before, std::slice::from_ref(tick), tick.number)?;
+        let accepts = self.shift_accepted_at.is_some_and(|accepted| accepted <= tick.at);
+        let evidence = SequentialEvidence::new(&self.policy, &monitors).accepting_shift(accepts);
+        self.monitors = Some(monitors);
+        // Latency misses failed requests, and a policy need not judge failures: take the larger.
+        let requests = evidence.measured.iter().map(|one| one.counts.canary).max();
+        self.canary_requests = self.canary_requests.max(requests.unwrap_or(0));
+        let now = moment(evidence, Some(tick), self.canary_requests);
+        let first = match now.verdict {
+            Verdict::Rollback => Some(&mut self.course.rollback),
+            Verdict::Promote => Some(&mut self.course.promote),
+            Verdict::Hold => None,
+        };
+        if let Some(first @ None) = first {
+            *first = Some(now.clone());
         }
+        self.course.ticks = tick.number;
+        self.course.end = now;
         Ok(())
     }
 
@@ -156,14 +153,11 @@ mod tests {
     ) -> Course {
         let before = Monitors::new(&JudgePolicy::default(), &Default::default());
         let mut following = Following::beginning(&before, policy, accepted).unwrap();
-        let ticks: Vec<LoggedTick> = (1..=400_u32)
-            .map(|number| {
-                let at = Timestamp::from_second(i64::from(number)).unwrap();
-                LoggedTick::new(u64::from(number), 1, at, &second(number))
-            })
-            .collect();
-        following.follow(&ticks[..50]).unwrap();
-        following.follow(&ticks[50..]).unwrap();
+        for number in 1..=400_u32 {
+            let at = Timestamp::from_second(i64::from(number)).unwrap();
+            let tick = LoggedTick::new(u64::from(number), 1, at, &second(number));
+            following.follow(&tick).unwrap();
+        }
         following.course()
     }
 
@@ -226,6 +220,6 @@ mod tests {
         let snapshot = Monitors::new(&JudgePolicy::default(), &Default::default());
         let mut following = Following::beginning(&snapshot, &JudgePolicy::default(), None).unwrap();
         let tick = LoggedTick::new(2, 1, Timestamp::UNIX_EPOCH, &second(2, 1.0, 0));
-        assert_eq!(following.follow(&[tick]), Err(LogError::Gap { expected: 1, found: 2 }));
+        assert_eq!(following.follow(&tick), Err(LogError::Gap { expected: 1, found: 2 }));
     }
 }

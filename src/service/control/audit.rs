@@ -183,26 +183,33 @@ pub fn recomputed(
     Ok(outcomes)
 }
 
-/// The verdicts over all ticks of a rollout under another policy. What a person accepted stays accepted.
+/// The verdicts over all ticks of a rollout, under its own policy and under another one. What a person accepted stays
+/// accepted. The ticks are read once: while the rollout goes on, a second reading would find more of them.
 ///
 /// # Errors
-/// When the beginning of the rollout is not kept, or the policy judges what was not recorded.
-pub fn course(
+/// When the beginning of the rollout is not kept, or the other policy judges what was not recorded.
+pub fn courses(
     store: &dyn Store,
     record: &RolloutRecord,
-    policy: &JudgePolicy,
-) -> Result<Course, ReplayError> {
+    other: &JudgePolicy,
+) -> Result<(Course, Course), ReplayError> {
     let rollout = record.rollout;
     let not_kept = || ReplayError::NotKept { rollout, ticks: 0 };
     let chunks = chunks_of(store, rollout)?;
     let first = chunks.first().filter(|chunk| chunk.start == 0).ok_or_else(not_kept)?;
     let snapshot = store.snapshot(ReplicaId::ONLY, *first)?.ok_or_else(not_kept)?;
-    let mut following = Following::beginning(&snapshot, policy, record.shift_accepted_at())
-        .ok_or(ReplayError::NotRecorded { rollout })?;
-    for chunk in chunks {
-        following.follow(&store.ticks(ReplicaId::ONLY, chunk)?)?;
+    let beginning = |policy| {
+        let following = Following::beginning(&snapshot, policy, record.shift_accepted_at());
+        following.ok_or(ReplayError::NotRecorded { rollout })
+    };
+    let (mut was, mut would) = (beginning(&record.policy.judge)?, beginning(other)?);
+    for chunk in &chunks {
+        for tick in store.ticks(ReplicaId::ONLY, *chunk)? {
+            was.follow(&tick)?;
+            would.follow(&tick)?;
+        }
     }
-    Ok(following.course())
+    Ok((was.course(), would.course()))
 }
 
 /// The judgement that follows from the policy of the deployment, the inputs of the entry, and the evidence of the

@@ -10,6 +10,7 @@ use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::Weight;
 use crate::canary::judge::tick_log::Bounds;
+use crate::canary::judge::what_if::Changes;
 use crate::service::Service;
 use crate::service::clock::SystemClock;
 use crate::service::control::command::Command;
@@ -299,4 +300,24 @@ fn monitors_of_another_algorithm_start_a_new_chunk() {
         let sequential = json(judgement.sequential.as_ref().unwrap());
         assert_eq!(replay_of(&service, &judgement).unwrap(), sequential);
     }
+}
+
+#[test]
+fn both_courses_of_a_what_if_end_at_the_same_tick_although_the_rollout_goes_on() {
+    let bench = Bench::new();
+    let service = Arc::new(bench.start());
+    deploy(&service, "model_v2.bin", 50.0);
+    live_through(&service, 5);
+    service.save_checkpoint().unwrap();
+    let meanwhile = service.clone();
+    *bench.store.after_ticks.lock() = Some(Box::new(move || {
+        live_through(&meanwhile, 3);
+        meanwhile.save_checkpoint().unwrap();
+    }));
+    let changes = Changes { accepted: Some(0.2), ..Changes::default() };
+    let question = Question { which: Which::Latest, recompute: false, changes };
+    let found = service.past_rollout(&question).unwrap().what_if.unwrap();
+    let ends = [found.as_it_was, found.what_if].map(|course| course.unwrap().ticks);
+    assert_eq!(ends, [5, 5]);
+    assert_eq!(service.past_rollout(&question).unwrap().what_if.unwrap().what_if.unwrap().ticks, 8);
 }

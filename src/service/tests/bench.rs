@@ -51,6 +51,8 @@ pub(in crate::service) struct Disk {
     pub(in crate::service) has_lost_its_checkpoint: AtomicBool,
     /// Whether the checkpoint cannot be read, as one with unknown buckets.
     pub(in crate::service) has_a_damaged_checkpoint: AtomicBool,
+    /// What happens right after ticks were read, once.
+    pub(in crate::service) after_ticks: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 impl Disk {
@@ -105,7 +107,10 @@ impl EvidenceLog for Disk {
         self.inner.snapshot(replica, chunk)
     }
     fn ticks(&self, replica: ReplicaId, chunk: Chunk) -> Result<Vec<LoggedTick>, StoreError> {
-        self.inner.ticks(replica, chunk)
+        let ticks = self.inner.ticks(replica, chunk);
+        let then = self.after_ticks.lock().take();
+        then.into_iter().for_each(|then| then());
+        ticks
     }
     fn forget_chunks(&self, replica: ReplicaId, chunks: &[Chunk]) -> Result<(), StoreError> {
         self.inner.forget_chunks(replica, chunks)

@@ -110,9 +110,7 @@ pub fn run(
     const NEEDS_ALL: &str = "a what-if needs all ticks since the deployment";
     let (rollout, judge) = (record.rollout, &record.policy.judge);
     let changed = args.changes()?.over(judge, &record.policy.health).map_err(of_flag)?;
-    let courses = audit::course(store, record, judge)
-        .and_then(|was| Ok((was, audit::course(store, record, &changed)?)));
-    let (was, would) = match courses {
+    let (was, would) = match audit::courses(store, record, &changed) {
         Ok(courses) => courses,
         Err(cause @ ReplayError::NotKept { .. }) => {
             show::error(&format!("{cause}; {NEEDS_ALL}"));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ReplayError;
 use super::RolloutRecord;
 use super::chunks_of;
-use super::course;
+use super::courses;
 use super::recomputed;
 use crate::canary::Event;
 use crate::canary::JudgePolicy;
@@ -157,9 +157,7 @@ fn what_if(
     record: &RolloutRecord,
     policy: JudgePolicy,
 ) -> Result<WhatIf, ReplayError> {
-    let courses = course(store, record, &record.policy.judge)
-        .and_then(|was| Ok((was, course(store, record, &policy)?)));
-    let (was, would) = match courses {
+    let (was, would) = match courses(store, record, &policy) {
         Ok(courses) => courses,
         Err(ReplayError::Store(cause)) => return Err(cause.into()),
         Err(ReplayError::NotKept { .. }) => {
