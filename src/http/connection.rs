@@ -19,6 +19,7 @@ use tokio::io::ReadBuf;
 use tokio::time::Sleep;
 use tokio::time::sleep;
 
+use super::departure::Departure;
 use crate::service::clock::Clock;
 
 /// How long a client may take to send the head of a request.
@@ -35,6 +36,7 @@ pub(super) struct Connection<S> {
     stream: S,
     progress: Progress,
     under_way: UnderWay,
+    departure: Departure,
     clock: Arc<dyn Clock>,
     timer: Pin<Box<Sleep>>,
 }
@@ -115,12 +117,18 @@ impl<S> Connection<S> {
     pub(super) fn new(stream: S, clock: Arc<dyn Clock>) -> Connection<S> {
         let progress = Progress::new(clock.steady());
         let timer = Box::pin(sleep(HEAD_DEADLINE + MARGIN));
-        Connection { stream, progress, under_way: UnderWay::default(), clock, timer }
+        let (under_way, departure) = (UnderWay::default(), Departure::default());
+        Connection { stream, progress, under_way, departure, clock, timer }
     }
 
     /// Its requests under way, for those who handle them.
     pub(super) fn under_way(&self) -> UnderWay {
         self.under_way.clone()
+    }
+
+    /// Whether its client leaves, for those who handle its requests.
+    pub(super) fn departure(&self) -> Departure {
+        self.departure.clone()
     }
 
     /// Whether the client is late. Otherwise the task is woken when it may be.
@@ -149,13 +157,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
         if this.under_way.any() {
             this.progress.answering();
         }
-        let before = buffer.filled().len();
+        let (before, has_room) = (buffer.filled().len(), buffer.remaining() > 0);
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
         match read {
             Poll::Pending if this.is_late(context) => {
                 Poll::Ready(Err(io::Error::from(io::ErrorKind::TimedOut)))
             }
             Poll::Ready(Ok(())) => {
+                if has_room && buffer.filled().len() == before {
+                    this.departure.happens();
+                }
                 if this.progress.waits_for == WaitsFor::Request
                     && buffer.filled().len() > before
                     && this.progress.read(this.clock.steady())

@@ -9,7 +9,7 @@
 //! - [`openapi`]: what the OpenAPI document says besides the types.
 //! - [`access`] and [`guard`]: who may use `/admin` and report outcomes.
 //! - [`trace`]: which requests are followed in logs and traces.
-//! - [`server`]: listening, and stopping without losing anything; `connection`: the time clients have.
+//! - [`server`]: listening, and stopping without losing anything; `connection`: the time clients have; `departure`: whether one has left.
 
 pub mod openapi;
 pub mod problem;
@@ -37,6 +37,7 @@ pub mod page;
 pub mod routes;
 
 mod connection;
+mod departure;
 pub mod server;
 
 pub use server::run;

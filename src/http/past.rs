@@ -1,12 +1,18 @@
 //! What is asked of past rollouts, as the query and the path of a request say it.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
 use super::answer::Call;
+use super::departure::Departure;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::query::Fields;
 use super::query::invalid;
 use crate::canary::judge::what_if::Changes;
 use crate::service::ReplayError;
+use crate::service::control::audit::Limit;
 use crate::service::control::audit::Question;
 use crate::service::control::audit::Which;
 use crate::service::status::past::PastRollout;
@@ -46,21 +52,42 @@ pub(super) fn question(call: &Call, fields: &Fields) -> Result<Question, Problem
     Ok(Question { which, recompute, changes: Changes { metric, ..changes } })
 }
 
-/// What becomes of the answer. One that takes seconds of a core waits for its turn, and keeps it if the client leaves.
+/// Whether somebody waits for the answer: false once this is dropped.
+#[derive(Default)]
+struct Awaited(Arc<AtomicBool>);
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What becomes of the answer. One that takes seconds of a core waits for its turn. It ends, also while it waits, once the
+/// client has closed its side of the connection.
 pub(super) async fn answered<T: Send + 'static>(
     call: &Call,
     question: Question,
     then: impl FnOnce(PastRollout) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let turn = match question.is_heavy() {
-        true => Some(call.shared.replays.permit().await?),
-        false => None,
+    if !question.is_heavy() {
+        let limit = Limit::default();
+        return call.ask(move |service| then(service.past_rollout(&question, &limit)?)).await;
+    }
+    let awaited = Awaited::default();
+    let limit = Limit::new(awaited.0.clone());
+    let work = async {
+        let turn = call.shared.replays.permit().await?;
+        let answer = call.ask(move |service| {
+            let _turn = turn;
+            then(service.past_rollout(&question, &limit)?)
+        });
+        answer.await
     };
-    call.ask(move |service| {
-        let _turn = turn;
-        let past =
-            service.past_rollout(&question).map_err(|cause: ReplayError| Problem::from(cause))?;
-        then(past)
-    })
-    .await
+    match call.request.conn_data::<Departure>() {
+        Some(departure) => {
+            let answer = departure.before(work).await;
+            answer.unwrap_or_else(|| Err(ReplayError::Abandoned.into()))
+        }
+        None => work.await,
+    }
 }

@@ -133,6 +133,7 @@ kinds! {
         NameTaken: "name_taken", "Stable has this name";
         WarmUpFailed: "warm_up_failed", "The model failed during warm-up";
         ReasonMissing: "reason_missing", NOT_NOW;
+        ReplayStopped: "replay_stopped", "The replay was stopped";
         MalformedId: "malformed_id", NO_LABEL;
         ForgedId: "forged_id", NO_LABEL;
     }
@@ -414,6 +415,7 @@ impl Classified for ReplayError {
             ReplayError::NoRollout(_) | ReplayError::NoneYet => Kind::NoSuchRollout,
             ReplayError::Policy(_) | ReplayError::NotRecorded { .. } => Kind::InvalidQuery,
             ReplayError::Store(cause) => cause.kind(),
+            ReplayError::Abandoned => Kind::ReplayStopped,
             ReplayError::NotKept { .. } | ReplayError::Log(_) => Kind::StoreFailed,
         }
     }

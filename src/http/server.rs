@@ -104,6 +104,7 @@ pub async fn run(
             .client_disconnect_timeout(DISCONNECT_DEADLINE)
             .on_connect_ext(|connection: &Connection<TcpStream>, data| {
                 data.insert(connection.under_way());
+                data.insert(connection.departure());
             })
             .h1(map_config(app, |()| AppConfig::default()));
         let clock = clock.clone();

@@ -34,6 +34,7 @@ use crate::store::StoreError;
 use crate::text::exposition::Format;
 use clock::Clock;
 use control::Control;
+use control::audit::Limit;
 use control::audit::Question;
 use control::registry::Registry;
 use notify::Notifications;
@@ -186,8 +187,12 @@ impl Service {
     }
 
     /// See [`Control::past_rollout`].
-    pub fn past_rollout(&self, question: &Question) -> Result<PastRollout, ReplayError> {
-        self.control.past_rollout(question)
+    pub fn past_rollout(
+        &self,
+        question: &Question,
+        limit: &Limit,
+    ) -> Result<PastRollout, ReplayError> {
+        self.control.past_rollout(question, limit)
     }
 }
 

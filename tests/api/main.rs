@@ -79,6 +79,7 @@ mod trial;
 
 mod learning;
 mod load;
+mod long_replays;
 
 mod bad_predictions;
 

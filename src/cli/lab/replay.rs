@@ -16,6 +16,7 @@ use crate::cli::show;
 use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::control::audit;
+use crate::service::control::audit::Limit;
 use crate::service::control::audit::Outcome;
 use crate::service::control::audit::Recomputed;
 use crate::service::control::audit::RolloutRecord;
@@ -95,7 +96,7 @@ fn recompute(
 ) -> anyhow::Result<ExitCode> {
     let mut verdicts = Vec::new();
     for record in rollouts {
-        let recomputed = audit::recomputed(store, record)?;
+        let recomputed = audit::recomputed(store, record, &Limit::default())?;
         if !is_json {
             print(record, &recomputed);
         }

@@ -57,8 +57,9 @@ fn statuses(path: &str, has_body: bool) -> BTreeSet<u16> {
     }
     match path {
         "/feedback" => kinds.push(Kind::FeedbackExpired),
-        "/admin/history" | "/admin/rollouts" | "/admin/rollouts/{id}" | "/verdict" => {
-            kinds.push(Kind::InvalidQuery)
+        "/admin/history" | "/admin/rollouts" | "/verdict" => kinds.push(Kind::InvalidQuery),
+        "/admin/rollouts/{id}" => {
+            kinds.extend([Kind::InvalidQuery, Kind::ReplayStopped, Kind::TooManyAnalyses]);
         }
         "/admin/metric-history" => {
             kinds.extend([Kind::InvalidQuery, Kind::NoSuchMetric, Kind::NoCanary]);

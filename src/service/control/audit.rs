@@ -4,6 +4,7 @@
 //! sequential judge, which the tick log reproduces. Both are judged under the policy of the deployment. The
 //! whole judgement, numbers and enums, must equal the one in the journal; sentences are not part of it.
 
+mod limit;
 mod past;
 
 use std::sync::Arc;
@@ -23,7 +24,6 @@ use crate::canary::Policy;
 use crate::canary::Version;
 use crate::canary::judge::evidence::SequentialEvidence;
 use crate::canary::judge::monitors::ALGORITHM;
-use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::LogError;
 use crate::canary::judge::verdict::Concern;
 use crate::canary::judge::what_if::Course;
@@ -36,6 +36,7 @@ use crate::text::fields::FieldError;
 
 pub use crate::service::status::past::Outcome;
 pub use crate::service::status::past::Recomputed;
+pub use limit::Limit;
 pub use past::Question;
 pub use past::Which;
 
@@ -74,6 +75,11 @@ pub enum ReplayError {
         /// The rollout.
         rollout: u64,
     },
+    /// The client that asked has closed its side of the connection.
+    #[error(
+        "the client closed its side of the connection, which ends a replay; keep it open until the answer"
+    )]
+    Abandoned,
     /// The log does not reach that far, or is damaged.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -145,12 +151,13 @@ pub fn rollouts(store: &dyn Store) -> Result<Vec<RolloutRecord>, StoreError> {
 /// Every verdict of a rollout, recomputed.
 ///
 /// # Errors
-/// When the store cannot be read. Missing or damaged evidence is a result, not an error.
+/// When the store cannot be read, or the limit is reached. Missing or damaged evidence is a result, not an error.
 pub fn recomputed(
     store: &dyn Store,
     record: &RolloutRecord,
-) -> Result<Vec<Recomputed>, StoreError> {
-    let mut tape = Tape::new(store, record.rollout, &record.policy.judge);
+    limit: &Limit,
+) -> Result<Vec<Recomputed>, ReplayError> {
+    let mut tape = Tape::new(store, record.rollout, &record.policy.judge, limit);
     let mut outcomes = Vec::new();
     for entry in &record.entries {
         let Some(judgement) = entry.event.judgement() else { continue };
@@ -160,7 +167,9 @@ pub fn recomputed(
             Some(Ok((sequential, algorithm))) => {
                 compared(judgement, &again(record, entry, judgement, Some(sequential)), algorithm)
             }
-            Some(Err(ReplayError::Store(cause))) => return Err(cause),
+            Some(Err(cause @ (ReplayError::Store(_) | ReplayError::Abandoned))) => {
+                return Err(cause);
+            }
             Some(Err(
                 cause @ (ReplayError::NotKept { .. } | ReplayError::Log(LogError::NotYet { .. })),
             )) => match compared(judgement, &judgement.recomputed(), ALGORITHM) {
@@ -187,11 +196,12 @@ pub fn recomputed(
 /// accepted. The ticks are read once: while the rollout goes on, a second reading would find more of them.
 ///
 /// # Errors
-/// When the beginning of the rollout is not kept, or the other policy judges what was not recorded.
+/// When the beginning of the rollout is not kept, the other policy judges what was not recorded, or the limit is reached.
 pub fn courses(
     store: &dyn Store,
     record: &RolloutRecord,
     other: &JudgePolicy,
+    limit: &Limit,
 ) -> Result<(Course, Course), ReplayError> {
     let rollout = record.rollout;
     let not_kept = || ReplayError::NotKept { rollout, ticks: 0 };
@@ -205,6 +215,7 @@ pub fn courses(
     let (mut was, mut would) = (beginning(&record.policy.judge)?, beginning(other)?);
     for chunk in &chunks {
         for tick in store.ticks(ReplicaId::ONLY, *chunk)? {
+            limit.check()?;
             was.follow(&tick)?;
             would.follow(&tick)?;
         }
@@ -284,6 +295,7 @@ struct Tape<'a> {
     store: &'a dyn Store,
     rollout: u64,
     policy: &'a JudgePolicy,
+    limit: &'a Limit,
     position: Option<Position>,
 }
 
@@ -295,8 +307,13 @@ struct Position {
 }
 
 impl<'a> Tape<'a> {
-    fn new(store: &'a dyn Store, rollout: u64, policy: &'a JudgePolicy) -> Tape<'a> {
-        Tape { store, rollout, policy, position: None }
+    fn new(
+        store: &'a dyn Store,
+        rollout: u64,
+        policy: &'a JudgePolicy,
+        limit: &'a Limit,
+    ) -> Tape<'a> {
+        Tape { store, rollout, policy, limit, position: None }
     }
 
     /// The evidence after this many ticks, and the version of the judge.
@@ -313,7 +330,7 @@ impl<'a> Tape<'a> {
             .position
             .take()
             .filter(|position| position.chunk == chunk && position.monitors.ticks() <= ticks);
-        let Position { algorithm, monitors, ticks: logged, .. } = match reusable {
+        let Position { algorithm, mut monitors, ticks: logged, .. } = match reusable {
             Some(position) => position,
             None => {
                 let monitors = self.store.snapshot(ReplicaId::ONLY, chunk)?.ok_or_else(not_kept)?;
@@ -323,7 +340,13 @@ impl<'a> Tape<'a> {
             }
         };
         let next = logged.partition_point(|tick| tick.number <= monitors.ticks());
-        let monitors = tick_log::replay(monitors, &logged[next..], ticks)?;
+        for tick in logged[next..].iter().take_while(|tick| tick.number <= ticks) {
+            self.limit.check()?;
+            tick.taken_in(&mut monitors)?;
+        }
+        if monitors.ticks() != ticks {
+            return Err(LogError::NotYet { newest: monitors.ticks(), asked: ticks }.into());
+        }
         let evidence = SequentialEvidence::new(self.policy, &monitors);
         self.position = Some(Position { chunk, algorithm, monitors, ticks: logged });
         Ok((evidence, algorithm))
@@ -341,7 +364,9 @@ impl Control {
         let rollouts = rollouts(&*store)?;
         let record = rollouts.iter().find(|it| it.rollout == rollout);
         let record = record.ok_or(ReplayError::NoRollout(rollout))?;
-        Tape::new(&*store, rollout, &record.policy.judge).at(ticks).map(|(evidence, _)| evidence)
+        let limit = Limit::default();
+        let mut tape = Tape::new(&*store, rollout, &record.policy.judge, &limit);
+        tape.at(ticks).map(|(evidence, _)| evidence)
     }
 }
 

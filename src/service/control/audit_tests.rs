@@ -9,6 +9,7 @@ use crate::canary::Judgement;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::Weight;
+use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::what_if::Changes;
 use crate::service::Service;
@@ -316,8 +317,18 @@ fn both_courses_of_a_what_if_end_at_the_same_tick_although_the_rollout_goes_on()
     }));
     let changes = Changes { accepted: Some(0.2), ..Changes::default() };
     let question = Question { which: Which::Latest, recompute: false, changes };
-    let found = service.past_rollout(&question).unwrap().what_if.unwrap();
+    let found = service.past_rollout(&question, &Limit::default()).unwrap().what_if.unwrap();
     let ends = [found.as_it_was, found.what_if].map(|course| course.unwrap().ticks);
     assert_eq!(ends, [5, 5]);
-    assert_eq!(service.past_rollout(&question).unwrap().what_if.unwrap().what_if.unwrap().ticks, 8);
+    assert_eq!(
+        service
+            .past_rollout(&question, &Limit::default())
+            .unwrap()
+            .what_if
+            .unwrap()
+            .what_if
+            .unwrap()
+            .ticks,
+        8
+    );
 }

@@ -43,7 +43,8 @@ fn events(service: &Service) -> Vec<&'static str> {
 /// Recomputes each verdict of the one rollout, which was deployed and promoted by hand.
 fn assert_recomputed(bench: &Bench, events: &[&str]) {
     let rollouts = audit::rollouts(&*bench.store).unwrap();
-    let recomputed = audit::recomputed(&*bench.store, &rollouts[0]).unwrap();
+    let recomputed =
+        audit::recomputed(&*bench.store, &rollouts[0], &audit::Limit::default()).unwrap();
     assert!(recomputed.iter().all(|one| one.outcome == audit::Outcome::Equal), "{recomputed:?}");
     let seen: Vec<&str> = recomputed.iter().map(|one| one.event).collect();
     assert_eq!(seen, events);

@@ -122,8 +122,10 @@ fn assert_replayed(bench: &Bench, service: &Service) {
     service.save_checkpoint().unwrap();
     let store: &dyn Store = &*bench.store;
     let rollouts = audit::rollouts(store).unwrap();
-    let recomputed: Vec<_> =
-        rollouts.iter().flat_map(|it| audit::recomputed(store, it).unwrap()).collect();
+    let recomputed: Vec<_> = rollouts
+        .iter()
+        .flat_map(|it| audit::recomputed(store, it, &audit::Limit::default()).unwrap())
+        .collect();
     assert!(!recomputed.is_empty());
     for one in recomputed {
         assert_eq!(one.outcome, Recomputed::Equal, "{:?}", one.detail);

@@ -20,6 +20,7 @@ use crate::cli::show;
 use crate::cli::show::outln;
 use crate::cli::show::styled;
 use crate::service::control::audit;
+use crate::service::control::audit::Limit;
 use crate::service::control::audit::ReplayError;
 use crate::service::control::audit::RolloutRecord;
 use crate::service::status::history::History;
@@ -110,7 +111,7 @@ pub fn run(
     const NEEDS_ALL: &str = "a what-if needs all ticks since the deployment";
     let (rollout, judge) = (record.rollout, &record.policy.judge);
     let changed = args.changes()?.over(judge, &record.policy.health).map_err(of_flag)?;
-    let (was, would) = match audit::courses(store, record, &changed) {
+    let (was, would) = match audit::courses(store, record, &changed, &Limit::default()) {
         Ok(courses) => courses,
         Err(cause @ ReplayError::NotKept { .. }) => {
             show::error(&format!("{cause}; {NEEDS_ALL}"));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Limit;
 use super::ReplayError;
 use super::RolloutRecord;
 use super::chunks_of;
@@ -62,12 +63,16 @@ impl Control {
         self.at_one_revision(|all, status| Rollouts::new(all, status, in_memory, before, limit))
     }
 
-    /// A rollout as it ended, or as it is. Blocks for seconds if the question is heavy.
+    /// A rollout as it ended, or as it is. Blocks up to the limit if the question is heavy.
     ///
     /// # Errors
-    /// When there is no such rollout, the journal cannot be read, or the other policy is invalid. Ticks that are not
-    /// stored are no error: the answer says so.
-    pub fn past_rollout(&self, question: &Question) -> Result<PastRollout, ReplayError> {
+    /// When there is no such rollout, the journal cannot be read, the other policy is invalid, or the limit is reached.
+    /// Ticks that are not stored are no error: the answer says so.
+    pub fn past_rollout(
+        &self,
+        question: &Question,
+        limit: &Limit,
+    ) -> Result<PastRollout, ReplayError> {
         let (status, outline) = self.at_one_revision(|all, status| {
             (status.clone(), chosen(all, question.which).cloned())
         })?;
@@ -90,9 +95,10 @@ impl Control {
         let changed = changed.transpose().map_err(ReplayError::Policy)?;
         let mut past = PastRollout::new(&outline, entries, policy, &status, stored);
         if question.recompute {
-            past.recomputed = Some(recomputed(&*store, &record)?);
+            past.recomputed = Some(recomputed(&*store, &record, limit)?);
         }
-        past.what_if = changed.map(|policy| what_if(&*store, &record, policy)).transpose()?;
+        past.what_if =
+            changed.map(|policy| what_if(&*store, &record, policy, limit)).transpose()?;
         Ok(past)
     }
 
@@ -156,10 +162,11 @@ fn what_if(
     store: &dyn Store,
     record: &RolloutRecord,
     policy: JudgePolicy,
+    limit: &Limit,
 ) -> Result<WhatIf, ReplayError> {
-    let (was, would) = match courses(store, record, &policy) {
+    let (was, would) = match courses(store, record, &policy, limit) {
         Ok(courses) => courses,
-        Err(ReplayError::Store(cause)) => return Err(cause.into()),
+        Err(cause @ (ReplayError::Store(_) | ReplayError::Abandoned)) => return Err(cause),
         Err(ReplayError::NotKept { .. }) => {
             let why = "it takes all ticks since the deployment, and the store no longer has them";
             return Ok(WhatIf::unknown(policy, why));
