@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use super::answer::Call;
 use super::departure::Departure;
@@ -20,6 +21,10 @@ use crate::service::status::past::PastRollout;
 /// The fields of a question about a rollout.
 pub(super) const FIELDS: [&str; 6] =
     ["metric", "tolerated", "accepted", "alpha", "min_samples", "recompute"];
+
+/// How long one answer may take, its wait for a turn aside. A tick of a what-if takes 46 µs on a core of 2026 with the
+/// built-in metrics, so this is enough for 650,000: five times what is kept of a rollout at 100 requests a second.
+const BUDGET: Duration = Duration::from_secs(30);
 
 /// What a request asks of a rollout, whose path ends with its number or `latest`.
 pub(super) fn question(call: &Call, fields: &Fields) -> Result<Question, Problem> {
@@ -74,11 +79,12 @@ pub(super) async fn answered<T: Send + 'static>(
         return call.ask(move |service| then(service.past_rollout(&question, &limit)?)).await;
     }
     let awaited = Awaited::default();
-    let limit = Limit::new(awaited.0.clone());
+    let is_abandoned = awaited.0.clone();
     let work = async {
         let turn = call.shared.replays.permit().await?;
         let answer = call.ask(move |service| {
             let _turn = turn;
+            let limit = Limit::new(service.serving.clock.clone(), BUDGET, is_abandoned);
             then(service.past_rollout(&question, &limit)?)
         });
         answer.await

@@ -415,7 +415,7 @@ impl Classified for ReplayError {
             ReplayError::NoRollout(_) | ReplayError::NoneYet => Kind::NoSuchRollout,
             ReplayError::Policy(_) | ReplayError::NotRecorded { .. } => Kind::InvalidQuery,
             ReplayError::Store(cause) => cause.kind(),
-            ReplayError::Abandoned => Kind::ReplayStopped,
+            ReplayError::TooLong { .. } | ReplayError::Abandoned => Kind::ReplayStopped,
             ReplayError::NotKept { .. } | ReplayError::Log(_) => Kind::StoreFailed,
         }
     }

@@ -33,7 +33,8 @@ pub async fn rollouts(call: Call) -> Answer {
 /// One rollout as it ended, or as it is.
 ///
 /// With `recompute`, its verdicts are recomputed from the stored ticks; with other margins, `what_if` says what the
-/// sequential judge would have said and when. Both read all stored ticks: the longer the rollout, the longer it takes. One request at a time.
+/// sequential judge would have said and when. Both read all stored ticks, one request at a time. After 30 seconds the
+/// server stops (`replay_stopped`); `serin replay` has no limit.
 #[utoipa::path(
     get,
     path = "/admin/rollouts/{id}",

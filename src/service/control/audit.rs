@@ -8,6 +8,7 @@ mod limit;
 mod past;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use thiserror::Error;
@@ -32,6 +33,7 @@ use crate::canary::policy::Mode;
 use crate::store::ReplicaId;
 use crate::store::Store;
 use crate::store::StoreError;
+use crate::text::durations::words;
 use crate::text::fields::FieldError;
 
 pub use crate::service::status::past::Outcome;
@@ -75,6 +77,22 @@ pub enum ReplayError {
         /// The rollout.
         rollout: u64,
     },
+    /// It took longer than it may.
+    #[error(
+        "it takes longer than {}, the most that a server spends on one question: it came to tick {tick} of {ticks}; \
+         serin replay --rollout {rollout} reads a store in a file without this limit, also while the server runs",
+        words(*time)
+    )]
+    TooLong {
+        /// The rollout.
+        rollout: u64,
+        /// The tick that it came to.
+        tick: u64,
+        /// The last tick that it had to read.
+        ticks: u64,
+        /// How long it may take.
+        time: Duration,
+    },
     /// The client that asked has closed its side of the connection.
     #[error(
         "the client closed its side of the connection, which ends a replay; keep it open until the answer"
@@ -83,6 +101,13 @@ pub enum ReplayError {
     /// The log does not reach that far, or is damaged.
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+impl ReplayError {
+    /// Whether there is no answer at all. Others are an answer: why a verdict cannot be recomputed.
+    fn ends_all(&self) -> bool {
+        matches!(self, ReplayError::Store(_) | ReplayError::TooLong { .. } | ReplayError::Abandoned)
+    }
 }
 
 /// One rollout in the journal.
@@ -157,7 +182,7 @@ pub fn recomputed(
     record: &RolloutRecord,
     limit: &Limit,
 ) -> Result<Vec<Recomputed>, ReplayError> {
-    let mut tape = Tape::new(store, record.rollout, &record.policy.judge, limit);
+    let mut tape = Tape::new(store, record, limit);
     let mut outcomes = Vec::new();
     for entry in &record.entries {
         let Some(judgement) = entry.event.judgement() else { continue };
@@ -167,9 +192,7 @@ pub fn recomputed(
             Some(Ok((sequential, algorithm))) => {
                 compared(judgement, &again(record, entry, judgement, Some(sequential)), algorithm)
             }
-            Some(Err(cause @ (ReplayError::Store(_) | ReplayError::Abandoned))) => {
-                return Err(cause);
-            }
+            Some(Err(cause)) if cause.ends_all() => return Err(cause),
             Some(Err(
                 cause @ (ReplayError::NotKept { .. } | ReplayError::Log(LogError::NotYet { .. })),
             )) => match compared(judgement, &judgement.recomputed(), ALGORITHM) {
@@ -213,9 +236,16 @@ pub fn courses(
         following.ok_or(ReplayError::NotRecorded { rollout })
     };
     let (mut was, mut would) = (beginning(&record.policy.judge)?, beginning(other)?);
+    let newest = || -> Result<u64, StoreError> {
+        let Some(last) = chunks.last() else { return Ok(0) };
+        let ticks = store.ticks(ReplicaId::ONLY, *last)?;
+        Ok(ticks.last().map_or(last.start, |tick| tick.number))
+    };
+    let mut so_far = 0;
     for chunk in &chunks {
         for tick in store.ticks(ReplicaId::ONLY, *chunk)? {
-            limit.check()?;
+            limit.check(rollout, so_far, newest)?;
+            so_far = tick.number;
             was.follow(&tick)?;
             would.follow(&tick)?;
         }
@@ -293,8 +323,7 @@ fn chunks_of(store: &dyn Store, rollout: u64) -> Result<Vec<Chunk>, StoreError> 
 /// The tick log of a rollout, read forward, so that ascending ticks are each taken in once.
 struct Tape<'a> {
     store: &'a dyn Store,
-    rollout: u64,
-    policy: &'a JudgePolicy,
+    record: &'a RolloutRecord,
     limit: &'a Limit,
     position: Option<Position>,
 }
@@ -307,19 +336,15 @@ struct Position {
 }
 
 impl<'a> Tape<'a> {
-    fn new(
-        store: &'a dyn Store,
-        rollout: u64,
-        policy: &'a JudgePolicy,
-        limit: &'a Limit,
-    ) -> Tape<'a> {
-        Tape { store, rollout, policy, limit, position: None }
+    fn new(store: &'a dyn Store, record: &'a RolloutRecord, limit: &'a Limit) -> Tape<'a> {
+        Tape { store, record, limit, position: None }
     }
 
     /// The evidence after this many ticks, and the version of the judge.
     fn at(&mut self, ticks: u64) -> Result<(SequentialEvidence, u32), ReplayError> {
-        let not_kept = || ReplayError::NotKept { rollout: self.rollout, ticks };
-        let chunks = chunks_of(self.store, self.rollout)?;
+        let rollout = self.record.rollout;
+        let not_kept = || ReplayError::NotKept { rollout, ticks };
+        let chunks = chunks_of(self.store, rollout)?;
         // At the boundary of two chunks, the earlier one has the tick.
         let chunk = *chunks
             .iter()
@@ -341,13 +366,14 @@ impl<'a> Tape<'a> {
         };
         let next = logged.partition_point(|tick| tick.number <= monitors.ticks());
         for tick in logged[next..].iter().take_while(|tick| tick.number <= ticks) {
-            self.limit.check()?;
+            let last = || Ok(self.record.judged_ticks().unwrap_or(ticks));
+            self.limit.check(rollout, monitors.ticks(), last)?;
             tick.taken_in(&mut monitors)?;
         }
         if monitors.ticks() != ticks {
             return Err(LogError::NotYet { newest: monitors.ticks(), asked: ticks }.into());
         }
-        let evidence = SequentialEvidence::new(self.policy, &monitors);
+        let evidence = SequentialEvidence::new(&self.record.policy.judge, &monitors);
         self.position = Some(Position { chunk, algorithm, monitors, ticks: logged });
         Ok((evidence, algorithm))
     }
@@ -365,7 +391,7 @@ impl Control {
         let record = rollouts.iter().find(|it| it.rollout == rollout);
         let record = record.ok_or(ReplayError::NoRollout(rollout))?;
         let limit = Limit::default();
-        let mut tape = Tape::new(&*store, rollout, &record.policy.judge, &limit);
+        let mut tape = Tape::new(&*store, record, &limit);
         tape.at(ticks).map(|(evidence, _)| evidence)
     }
 }

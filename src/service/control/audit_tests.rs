@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 
 use super::*;
@@ -13,6 +14,7 @@ use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::Bounds;
 use crate::canary::judge::what_if::Changes;
 use crate::service::Service;
+use crate::service::clock::Clock;
 use crate::service::clock::SystemClock;
 use crate::service::control::command::Command;
 use crate::service::control::command::Deployment;
@@ -300,6 +302,46 @@ fn monitors_of_another_algorithm_start_a_new_chunk() {
     for judgement in judgements(&service) {
         let sequential = json(judgement.sequential.as_ref().unwrap());
         assert_eq!(replay_of(&service, &judgement).unwrap(), sequential);
+    }
+}
+
+/// A clock on which each look takes a second.
+#[derive(Default)]
+struct SlowClock(AtomicU64);
+
+impl Clock for SlowClock {
+    fn steady(&self) -> Duration {
+        Duration::from_secs(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    fn follow(&self, _: Timestamp) {}
+}
+
+#[test]
+fn a_replay_that_takes_too_long_ends_and_says_how_far_it_came() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 50.0);
+    live_through(&service, 5);
+    service.command(roll_back(), None).unwrap();
+    let accepted = Changes { accepted: Some(0.2), ..Changes::default() };
+    for (recompute, changes) in [(true, Changes::default()), (false, accepted)] {
+        let question = Question { which: Which::Latest, recompute, changes };
+        let time = Duration::from_secs(3);
+        let limit = Limit::new(Arc::new(SlowClock::default()), time, Arc::default());
+        let cause = service.past_rollout(&question, &limit).map(drop).unwrap_err().to_string();
+        let begin = "it takes longer than 3s, the most that a server spends on one question: it came to tick 2 of 5; \
+                     serin replay --rollout 1 reads";
+        assert!(cause.starts_with(begin), "{cause}");
+        let enough = Limit::new(Arc::new(SlowClock::default()), time * 2, Arc::default());
+        assert!(service.past_rollout(&question, &enough).is_ok());
+        let abandoned = Limit::new(Arc::new(SlowClock::default()), time, Arc::new(true.into()));
+        let cause = service.past_rollout(&question, &abandoned).map(drop).unwrap_err();
+        assert!(matches!(cause, ReplayError::Abandoned), "{cause}");
     }
 }
 

@@ -166,7 +166,7 @@ fn what_if(
 ) -> Result<WhatIf, ReplayError> {
     let (was, would) = match courses(store, record, &policy, limit) {
         Ok(courses) => courses,
-        Err(cause @ (ReplayError::Store(_) | ReplayError::Abandoned)) => return Err(cause),
+        Err(cause) if cause.ends_all() => return Err(cause),
         Err(ReplayError::NotKept { .. }) => {
             let why = "it takes all ticks since the deployment, and the store no longer has them";
             return Ok(WhatIf::unknown(policy, why));
