@@ -11,6 +11,7 @@ use super::problem::Kind;
 use super::problem::Problem;
 use super::query::Fields;
 use super::query::invalid;
+use super::shared::Asker;
 use crate::canary::judge::what_if::Changes;
 use crate::service::ReplayError;
 use crate::service::control::audit::Limit;
@@ -71,6 +72,7 @@ impl Drop for Awaited {
 /// client has closed its side of the connection.
 pub(super) async fn answered<T: Send + 'static>(
     call: &Call,
+    asker: Asker,
     question: Question,
     then: impl FnOnce(PastRollout) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
@@ -81,7 +83,7 @@ pub(super) async fn answered<T: Send + 'static>(
     let awaited = Awaited::default();
     let is_abandoned = awaited.0.clone();
     let work = async {
-        let turn = call.shared.replays.permit().await?;
+        let turn = call.shared.replays.turn(asker).await?;
         let answer = call.ask(move |service| {
             let _turn = turn;
             let limit = Limit::new(service.serving.clock.clone(), BUDGET, is_abandoned);

@@ -32,6 +32,7 @@ use super::routes::routes;
 use super::settings::Settings;
 use super::shared::AnalysisQueue;
 use super::shared::BatchQueue;
+use super::shared::ReplayQueue;
 use super::shared::Shared;
 use super::trace::followed::Following;
 use crate::service::Service;
@@ -66,7 +67,7 @@ pub async fn run(
         listens: listener.local_addr()?,
         bodies,
         analyses: AnalysisQueue::default(),
-        replays: AnalysisQueue::running(1),
+        replays: ReplayQueue::default(),
         batches,
         scrapes: Semaphore::new(1),
         documents: Semaphore::new(1),

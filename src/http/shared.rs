@@ -1,5 +1,7 @@
 //! State that all handlers share.
 
+mod replays;
+
 use std::future::Future;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -18,6 +20,9 @@ use super::reading::body_room::BodyRoom;
 use super::settings::Settings;
 use crate::service::Service;
 
+pub(crate) use replays::Asker;
+pub use replays::ReplayQueue;
+
 /// State that all handlers share.
 pub struct Shared {
     /// The service.
@@ -30,8 +35,8 @@ pub struct Shared {
     pub bodies: BodyRoom,
     /// The queue of `/analyze`.
     pub analyses: AnalysisQueue,
-    /// The queue of past rollouts that are judged again: one at a time, because one takes seconds of a core.
-    pub replays: AnalysisQueue,
+    /// The queue of past rollouts that are judged again.
+    pub replays: ReplayQueue,
     /// The queue of large predictions.
     pub batches: BatchQueue,
     /// The turn of a scrape: a flood of them takes one core and one thread.
@@ -114,29 +119,30 @@ const WAITING_ANALYSES: usize = 32;
 
 /// A bounded queue, so that a flood of analyses cannot starve predictions.
 pub struct AnalysisQueue {
+    /// What is analyzed, in the plural.
+    what: &'static str,
     waiting: Semaphore,
     running: Arc<Semaphore>,
 }
 
 impl Default for AnalysisQueue {
     fn default() -> AnalysisQueue {
-        AnalysisQueue::running(RUNNING_ANALYSES)
+        AnalysisQueue::new(RUNNING_ANALYSES, WAITING_ANALYSES, "analyses")
     }
 }
 
 impl AnalysisQueue {
-    /// A queue of which this many run at once.
-    pub(crate) fn running(at_once: usize) -> AnalysisQueue {
-        AnalysisQueue {
-            waiting: Semaphore::new(WAITING_ANALYSES),
-            running: Arc::new(Semaphore::new(at_once)),
-        }
+    /// A queue of which this many run at once, and this many wait.
+    fn new(running: usize, waiting: usize, what: &'static str) -> AnalysisQueue {
+        let (waiting, running) = (Semaphore::new(waiting), Arc::new(Semaphore::new(running)));
+        AnalysisQueue { what, waiting, running }
     }
 
     /// Waits for a permit to run an analysis.
     pub(crate) async fn permit(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let full = || {
-            Problem::new(Kind::TooManyAnalyses, "the queue of analyses is full; try again later")
+            let detail = format_args!("the queue of {} is full; try again later", self.what);
+            Problem::new(Kind::TooManyAnalyses, detail)
         };
         let _place = self.waiting.try_acquire().map_err(|_| full())?;
         self.running.clone().acquire_owned().await.map_err(|_| full())

@@ -59,6 +59,32 @@ fn a_question_whose_client_leaves_ends_and_so_does_one_that_waits() {
 }
 
 #[test]
+fn pages_that_wait_take_no_place_of_admin() {
+    let token = "only-for-the-operators";
+    let setup = with_a_long_log().given(|settings| {
+        settings.admin_token = Some(token.to_owned().try_into().unwrap());
+    });
+    let app = setup.spawn();
+    let page = "/rollouts/2?accepted=20";
+    let running = ask(&app, page);
+    wait();
+    let waiting: Vec<TcpStream> = (0..4).map(|_| ask(&app, page)).collect();
+    wait();
+    let full = raw::receive(&mut ask(&app, page)).unwrap();
+    let full_of_pages = refused(503, "too_many_analyses", &["the queue of replays of pages"]);
+    full.assert_refused(full_of_pages, "/rollouts/2", "a sixth page");
+    let with_token = format!("authorization: Bearer {token}");
+    let head = "GET /admin/rollouts/1?recompute=true";
+    let mut admin = raw::connect(app.address);
+    raw::send(&mut admin, &raw::written(app.address, head, &[&with_token], b""));
+    wait();
+    drop(running);
+    // Each of the pages that still wait would take longer than a test does.
+    assert_eq!(raw::receive(&mut admin).unwrap().done()["id"], 1);
+    drop(waiting);
+}
+
+#[test]
 fn a_client_that_closes_its_side_gets_only_what_is_cheap() {
     let app = with_a_long_log().spawn();
     for path in ["/admin/rollouts/2?accepted=20", "/admin/rollouts/2?recompute=true&tolerated=5"] {

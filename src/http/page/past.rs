@@ -27,6 +27,7 @@ use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::query::Fields;
 use crate::http::query::invalid;
+use crate::http::shared::Asker;
 use crate::service::control::audit::Question;
 
 /// Rollouts on a page.
@@ -101,7 +102,7 @@ async fn rendered(
         false => call.shared.documents.acquire().await.ok(),
     };
     let (fields, changes) = (fields.clone(), question.changes.clone());
-    past::answered(call, question, move |past| {
+    past::answered(call, Asker::Page, question, move |past| {
         let id = past.outline.id;
         let page = RolloutPage::new(past, &fields, changes, refused, is_file, is_open)?;
         Ok((id, page.render().map_err(not_rendered)?))

@@ -8,6 +8,7 @@ use crate::http::answer::with_json;
 use crate::http::answer::written;
 use crate::http::past;
 use crate::http::query::Fields;
+use crate::http::shared::Asker;
 use crate::service::status::past::PastRollout;
 use crate::service::status::past::Rollouts;
 
@@ -54,5 +55,5 @@ pub async fn rollouts(call: Call) -> Answer {
 pub async fn rollout(call: Call) -> Answer {
     let fields = Fields::of(call.request.query_string(), &past::FIELDS)?.of_form();
     let question = past::question(&call, &fields)?;
-    Ok(with_json(past::answered(&call, question, |past| written(&past)).await?))
+    Ok(with_json(past::answered(&call, Asker::Admin, question, |past| written(&past)).await?))
 }
