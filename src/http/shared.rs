@@ -41,7 +41,7 @@ pub struct Shared {
     pub batches: BatchQueue,
     /// The turn of a scrape: a flood of them takes one core and one thread.
     pub scrapes: Semaphore,
-    /// The turn of an OpenAPI document or a page, likewise.
+    /// The turn of an OpenAPI document, a page, a row of one, or the list of rollouts, likewise.
     pub documents: Semaphore,
     /// The pages that are open.
     pub(crate) viewers: Viewers,

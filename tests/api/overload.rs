@@ -6,12 +6,15 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::binary::Process;
 use crate::client::CUSTOMER;
+use crate::client::Client;
 use crate::client::Reply;
 use crate::harness::Setup;
 use crate::harness::TestApp;
 use crate::misbehaving::Misbehavior;
 use crate::problem::refused;
+use crate::process::folder;
 use crate::raw;
 
 const JSON: &str = "content-type: application/json";
@@ -69,6 +72,34 @@ fn bodies_that_fill_the_room_refuse_others() {
         reply.assert_refused(expected, "/predict", "a body without room");
     }
     app.post_text("/predict", large(1 << 20)).done();
+}
+
+/// The threads of a process.
+fn threads(process: &Process) -> usize {
+    std::fs::read_dir(format!("/proc/{}/task", process.id())).unwrap().count()
+}
+
+#[test]
+fn a_flood_of_what_is_rendered_takes_few_threads() {
+    for path in ["/", "/bands/latency", "/rollouts", "/admin/rollouts?limit=1000"] {
+        let folder = folder();
+        let mut process = Process::start(folder.path());
+        let address = process.address(folder.path());
+        let client = Client::new(address, None);
+        client.deploy_canary().done();
+        client.predict_times(100);
+        let mut flood: Vec<TcpStream> = (0..100).map(|_| raw::connect(address)).collect();
+        let before = threads(&process);
+        let head = format!("GET {path}");
+        let request = raw::written(address, &head, &["accept: text/html"], b"");
+        flood.iter_mut().for_each(|stream| raw::send(stream, &request));
+        for stream in &mut flood {
+            assert_eq!(raw::receive(stream).unwrap().status, 200, "{path}");
+        }
+        let more = threads(&process) - before;
+        // One at a time; each worker has threads of its own, and starts another where the last is not yet idle.
+        assert!(more < 20, "{path}: {more} more threads");
+    }
 }
 
 #[test]

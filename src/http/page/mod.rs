@@ -78,6 +78,7 @@ pub async fn now(call: Call) -> Answer {
 pub async fn band(call: Call) -> Answer {
     check(&call)?;
     let metric = call.request.match_info().query("metric").to_owned();
+    let _turn = call.shared.documents.acquire().await;
     Ok(html(call.ask(move |service| parts::opened(service, &metric)).await?))
 }
 

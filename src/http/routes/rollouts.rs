@@ -28,6 +28,7 @@ pub async fn rollouts(call: Call) -> Answer {
     let fields = Fields::of(call.request.query_string(), &["limit", "before"])?;
     let limit = page(&fields)?;
     let before = fields.whole("before")?;
+    let _turn = call.shared.documents.acquire().await;
     json(&call.ask(move |service| service.rollouts(before, limit)).await?)
 }
 
