@@ -41,8 +41,8 @@ pub(super) fn question(call: &Call, fields: &Fields) -> Result<Question, Problem
         metric: fields.text("metric").map(str::to_owned),
         tolerated: fields.share("tolerated")?,
         accepted: fields.share("accepted")?,
-        alpha: fields.number("alpha")?,
-        min_samples: fields.whole("min_samples")?,
+        alpha: fields.probability("alpha")?,
+        min_samples: fields.samples("min_samples")?,
         policy: None,
     };
     let recompute = match fields.text("recompute") {

@@ -4,7 +4,10 @@ use actix_web::web::Query;
 
 use super::problem::Kind;
 use super::problem::Problem;
+use crate::text::fields::FieldError;
 use crate::text::lists::list;
+use crate::text::ranges::other_samples;
+use crate::text::ranges::other_share;
 
 /// The largest margin, in percent.
 const MAX_PERCENT: f64 = 1000.0;
@@ -54,6 +57,20 @@ impl Fields {
         Ok(Some(text.parse().unwrap_or(u64::MAX)))
     }
 
+    /// A number of samples.
+    pub(super) fn samples(&self, name: &str) -> Result<Option<u64>, Problem> {
+        let Some(samples) = self.whole(name)? else { return Ok(None) };
+        match other_samples(samples) {
+            None => Ok(Some(samples)),
+            Some(allowed) => Err(self.out_of_range(name, &allowed)),
+        }
+    }
+
+    fn out_of_range(&self, name: &str, allowed: &str) -> Problem {
+        let text = self.text(name).unwrap_or_default();
+        invalid(FieldError::out_of_range(name, text, allowed).to_string())
+    }
+
     /// A percentage as a share, with or without the sign.
     pub(super) fn share(&self, name: &str) -> Result<Option<f64>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
@@ -68,13 +85,17 @@ impl Fields {
         })
     }
 
-    /// A number.
-    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, Problem> {
+    /// A probability.
+    pub(super) fn probability(&self, name: &str) -> Result<Option<f64>, Problem> {
         let Some(text) = self.text(name) else { return Ok(None) };
         let number = text.trim().parse::<f64>().ok().filter(|number| number.is_finite());
-        number.map(Some).ok_or_else(|| {
+        let number = number.ok_or_else(|| {
             invalid(format!("{name}: {text:?} is not a number; use one such as 0.01"))
-        })
+        })?;
+        match other_share(number) {
+            None => Ok(Some(number)),
+            Some(allowed) => Err(self.out_of_range(name, allowed)),
+        }
     }
 }
 

@@ -128,10 +128,21 @@ where
 /// When it is out of this range.
 pub fn samples<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let samples = u64::deserialize(from)?;
-    let is_allowed = (2..=i64::MAX.unsigned_abs()).contains(&samples);
-    let allowed =
-        if samples < 2 { "2 or more".to_owned() } else { format!("at most {}", i64::MAX) };
-    is_allowed.then_some(samples).ok_or_else(|| out_of_range(samples, allowed))
+    other_samples(samples).map_or(Ok(samples), |allowed| Err(out_of_range(samples, allowed)))
+}
+
+/// What to use in place of this number of samples; `None` if it is allowed.
+pub fn other_samples(samples: u64) -> Option<String> {
+    match samples {
+        0 | 1 => Some("2 or more".to_owned()),
+        _ if samples > i64::MAX.unsigned_abs() => Some(format!("at most {}", i64::MAX)),
+        _ => None,
+    }
+}
+
+/// What to use in place of this probability or share; `None` if it is allowed.
+pub fn other_share(share: f64) -> Option<&'static str> {
+    (!(share > 0.0 && share < 1.0)).then_some("more than 0 and less than 1")
 }
 
 /// A probability or share: more than 0 and less than 1.
@@ -139,7 +150,8 @@ pub fn samples<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
 /// # Errors
 /// When it is another number.
 pub fn share<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
-    number(from, |share| share > 0.0 && share < 1.0, "more than 0 and less than 1")
+    let share = f64::deserialize(from)?;
+    other_share(share).map_or(Ok(share), |allowed| Err(out_of_range(share, allowed)))
 }
 
 /// A margin: 0 or more.

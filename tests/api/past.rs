@@ -216,13 +216,26 @@ fn verdicts_are_recomputed_and_other_margins_are_tried() {
     for (query, said) in [
         ("accepted=wide", "accepted: &#34;wide&#34; is not a percentage"),
         ("metric=speed&accepted=5", "was not judged"),
-        ("alpha=2", "alpha: 2 is out of range"),
-        ("min_samples=1", "min_samples: 1"),
+        ("alpha=2", "alpha: 2 is out of range; use more than 0 and less than 1"),
+        ("alpha=1e-400", "alpha: 1e-400 is out of range; use more than 0 and less than 1"),
+        ("alpha=inf", "alpha: &#34;inf&#34; is not a number; use one such as 0.01"),
+        ("min_samples=1", ">min_samples: 1 is out of range; use 2 or more"),
+        (
+            "min_samples=9223372036854775808",
+            "9223372036854775808 is out of range; use at most 9223372036854775807",
+        ),
+        (
+            "min_samples=99999999999999999999",
+            "99999999999999999999 is out of range; use at most 9223372036854775807",
+        ),
     ] {
         let reply = raw::request(app.address, &format!("GET /rollouts/2?{query}"), &[HTML], b"");
         has(&reply.text, &[said]);
         let reply = app.get(&format!("/admin/rollouts/2?{query}"));
-        reply.assert_refused(refused(400, "invalid_query", &[]), "/admin/rollouts/2", query);
+        let said = said.replace("&#34;", "\"");
+        let invalid = refused(400, "invalid_query", &[]);
+        reply.assert_refused(invalid, "/admin/rollouts/2", query);
+        has(reply.body["detail"].as_str().unwrap(), &[said.trim_start_matches('>')]);
     }
 }
 

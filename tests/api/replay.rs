@@ -225,7 +225,7 @@ fn a_replay_that_is_not_possible_is_refused_with_a_remedy() {
             "--metric: \"speed\" was not judged; use latency",
         ),
         (vec!["--alpha", "2"], "--alpha: 2 is out of range"),
-        (vec!["--min-samples", "1"], "min_samples: 1"),
+        (vec!["--min-samples", "1"], "--min-samples: 1 is out of range; use 2 or more"),
         (vec!["--policy", "none.toml"], "cannot read none.toml"),
     ] {
         let output = replay(&app.database(), &args);

@@ -48,8 +48,8 @@ pub async fn rollouts(call: Call) -> Answer {
         ("metric" = Option<String>, Query, description = "The metric of `tolerated` and `accepted`; latency by default"),
         ("tolerated" = Option<String>, Query, description = "Another tolerated difference in percent, such as `5%`"),
         ("accepted" = Option<String>, Query, description = "Another accepted difference in percent, such as `10%`"),
-        ("alpha" = Option<f64>, Query, description = "Another probability of a false rollback"),
-        ("min_samples" = Option<u64>, Query, minimum = 0, description = "How many samples each metric needs"),
+        ("alpha" = Option<f64>, Query, exclusive_minimum = 0, exclusive_maximum = 1, description = "Another probability of a false rollback"),
+        ("min_samples" = Option<u64>, Query, minimum = 2, description = "How many samples each metric needs"),
     ),
     responses((status = 200, description = "Its report, policy and entries of the journal", body = PastRollout)),
 )]

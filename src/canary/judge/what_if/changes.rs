@@ -9,6 +9,8 @@ use crate::canary::policy::source::MarginKind;
 use crate::canary::policy::source::Unit;
 use crate::stats::Margin;
 use crate::text::fields::FieldError;
+use crate::text::ranges::other_samples;
+use crate::text::ranges::other_share;
 
 /// The metric whose margins change if none is named.
 const USUAL: &str = "latency";
@@ -48,12 +50,16 @@ impl Changes {
         let mut health = *health;
         let mut judge = judge.clone();
         if let Some(alpha) = self.alpha {
-            if !(alpha > 0.0 && alpha < 1.0) {
-                let allowed = "more than 0 and less than 1";
+            if let Some(allowed) = other_share(alpha) {
                 return Err(FieldError::out_of_range("alpha", alpha, allowed));
             }
             health.alpha = alpha;
             judge.alpha = alpha;
+        }
+        if let Some(samples) = self.min_samples
+            && let Some(allowed) = other_samples(samples)
+        {
+            return Err(FieldError::out_of_range("min_samples", samples, allowed));
         }
         if let Some(given) = &self.policy {
             judge = judge.changed(&health, given)?;

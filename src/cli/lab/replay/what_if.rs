@@ -84,6 +84,7 @@ impl WhatIfArgs {
 fn of_flag(error: FieldError) -> FieldError {
     match error.path.as_str() {
         "metric" | "alpha" => FieldError { path: format!("--{}", error.path), ..error },
+        "min_samples" => FieldError { path: "--min-samples".to_owned(), ..error },
         _ => error,
     }
 }
