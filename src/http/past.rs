@@ -58,7 +58,7 @@ pub(super) fn question(call: &Call, fields: &Fields) -> Result<Question, Problem
     Ok(Question { which, recompute, changes: Changes { metric, ..changes } })
 }
 
-/// Whether somebody waits for the answer: false once this is dropped.
+/// Sets its flag when it is dropped: then the answer is no longer awaited.
 #[derive(Default)]
 struct Awaited(Arc<AtomicBool>);
 

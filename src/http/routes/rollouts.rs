@@ -36,7 +36,7 @@ pub async fn rollouts(call: Call) -> Answer {
 ///
 /// With `recompute`, its verdicts are recomputed from the stored ticks; with other margins, `what_if` says what the
 /// sequential judge would have said and when. Both read all stored ticks, one request at a time. After 30 seconds the
-/// server stops (`replay_stopped`); `serin replay` has no limit.
+/// server ends it (`replay_stopped`); `serin replay` has no limit.
 #[utoipa::path(
     get,
     path = "/admin/rollouts/{id}",

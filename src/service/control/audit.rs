@@ -79,7 +79,7 @@ pub enum ReplayError {
     },
     /// It took longer than it may.
     #[error(
-        "it takes longer than {}, the most that a server spends on one question: it came to tick {tick} of {ticks}; \
+        "the answer takes longer than {}, the most that a server spends on one question: it came to tick {tick} of {ticks}; \
          serin replay --rollout {rollout} reads a store in a file without this limit, also while the server runs",
         words(*time)
     )]

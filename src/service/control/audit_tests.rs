@@ -334,7 +334,7 @@ fn a_replay_that_takes_too_long_ends_and_says_how_far_it_came() {
         let time = Duration::from_secs(3);
         let limit = Limit::new(Arc::new(SlowClock::default()), time, Arc::default());
         let cause = service.past_rollout(&question, &limit).map(drop).unwrap_err().to_string();
-        let begin = "it takes longer than 3s, the most that a server spends on one question: it came to tick 2 of 5; \
+        let begin = "the answer takes longer than 3s, the most that a server spends on one question: it came to tick 2 of 5; \
                      serin replay --rollout 1 reads";
         assert!(cause.starts_with(begin), "{cause}");
         let enough = Limit::new(Arc::new(SlowClock::default()), time * 2, Arc::default());
