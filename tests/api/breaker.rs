@@ -123,3 +123,30 @@ fn a_stable_that_answers_most_fallbacks_does_not_excuse_the_canary() {
     }
     assert_eq!(app.status()["breaker"]["state"], "open");
 }
+
+#[test]
+fn a_canary_whose_breaker_is_open_is_promoted_by_force_only() {
+    let app = Setup::new().given(|given| given.allow_injection = true).spawn();
+    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 50 })).done();
+    (0..2000).for_each(|_| drop(app.predict().done()));
+    app.post("/admin/inject", &json!({ "error_rate": 1.0 })).done();
+    while app.status()["breaker"]["state"] == "closed" {
+        app.predict().done();
+    }
+    let report = &app.status()["report"];
+    assert_eq!(report["condition"], "breaker_open", "{report}");
+    let items = report["checklists"][0]["items"].as_array().unwrap();
+    let open = json!("The circuit breaker is closed");
+    assert!(items.iter().any(|it| it["text"] == open && it["state"] == "refused"), "{items:?}");
+    let page = app.get("/").text;
+    assert!(
+        page.contains("its circuit breaker is open") && page.contains("Promote anyway"),
+        "{page}"
+    );
+    let refused = app.promote_canary();
+    assert_eq!(refused.status, 409);
+    let detail = refused.body["detail"].to_string();
+    assert!(detail.contains("its circuit breaker is open") && detail.contains("force"), "{detail}");
+    let forced = json!({ "force": true, "reason": "the fault is ours" });
+    app.post("/admin/promote-canary", &forced).done();
+}

@@ -27,12 +27,15 @@ use crate::canary::policy::metric_overrides::JudgePolicyOverride;
 use crate::canary::rollout::cause::Cause;
 use crate::canary::rollout::state::Outcome;
 use crate::canary::rollout::state::Slowdown;
+use crate::service::serving::circuit_breaker::BreakerState;
+use crate::service::serving::circuit_breaker::BreakerStatus;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
 use crate::service::status::features::FeaturesStatus;
 use crate::text::fields::Changes;
 use crate::text::fields::FieldError;
 use crate::text::lists::is_one_line;
+use crate::text::numbers::count;
 
 pub use super::error::CommandError;
 
@@ -165,12 +168,14 @@ impl Control {
                 Event::SlowdownSet { slowdown }
             }
             Command::Inject(given) => self.injected(state, given)?,
-            Command::Promote { force, reason } => Event::Promoted {
-                judgement: Box::new(self.judgement(state.running()?)),
-                forced: force,
-                reason: checked_reason(reason)?,
-                by: Mode::Manual,
-            },
+            Command::Promote { force, reason } => {
+                let judgement = Box::new(self.judgement(state.running()?));
+                if !force {
+                    self.check_breaker()?;
+                }
+                let reason = checked_reason(reason)?;
+                Event::Promoted { judgement, forced: force, reason, by: Mode::Manual }
+            }
             Command::Revert { reason } => {
                 let promotion = state.post_promotion.as_deref().ok_or(Refusal::NothingToRevert)?;
                 let reason = checked_reason(reason)?;
@@ -193,6 +198,23 @@ impl Control {
                 }
             }
         })
+    }
+
+    /// Refuses to promote a canary whose circuit breaker is open. After many answers its failures may be too few for the
+    /// judge.
+    fn check_breaker(&self) -> Result<(), Refusal> {
+        let live = self.serving.live.load();
+        let breaker = live.canary.as_ref().and_then(|canary_slot| canary_slot.breaker.as_ref());
+        match breaker.map(|breaker| breaker.status()) {
+            None | Some(BreakerStatus { state: BreakerState::Closed, .. }) => Ok(()),
+            Some(BreakerStatus { consecutive_failures, .. }) => {
+                let failed = count(u64::from(consecutive_failures), "request");
+                Err(Refusal::NotPassing {
+                    waiting_helps: false,
+                    why: format!("its circuit breaker is open: it failed {failed} in a row"),
+                })
+            }
+        }
     }
 
     /// The event of an injection. Removing a fault is always allowed.

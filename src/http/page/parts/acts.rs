@@ -4,6 +4,7 @@ use askama::Template;
 
 use crate::canary::Verdict;
 use crate::canary::policy::Mode;
+use crate::service::serving::circuit_breaker::BreakerState;
 use crate::service::status::health::HealthStatus;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::Status;
@@ -183,7 +184,9 @@ fn promotion(status: &Status, canary: &str) -> Act {
     let passes = status.health.as_ref().is_some_and(|health| health.verdict == Verdict::Promote);
     let is_paused = status.state == RolloutState::Paused;
     let is_ok = status.health.as_ref().is_some_and(|health| health.status == HealthStatus::Ok);
-    if passes && !is_paused {
+    let is_broken =
+        status.breaker.as_ref().is_some_and(|breaker| breaker.state != BreakerState::Closed);
+    if passes && !is_paused && !is_broken {
         return Act {
             id: id_of("promote-canary"),
             route: "promote-canary",
@@ -198,6 +201,8 @@ fn promotion(status: &Status, canary: &str) -> Act {
     }
     let against = if is_paused {
         vec!["The rollout is paused.".to_owned()]
+    } else if is_broken {
+        vec!["Against it: its circuit breaker is open, so only probes reach it.".to_owned()]
     } else {
         let reasons = status.health.iter().flat_map(|health| &health.reasons);
         reasons.map(|reason| format!("Against it: {reason}.")).collect()

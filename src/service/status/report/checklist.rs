@@ -10,6 +10,7 @@ use super::rows::MetricRow;
 use super::rows::MetricState;
 use super::words::duration;
 use crate::canary::policy::metric::Role;
+use crate::service::serving::circuit_breaker::BreakerState;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::Status;
@@ -86,6 +87,7 @@ pub(super) fn checklists(
         let mut items =
             samples(status, rollout, status.health.as_ref().map_or(0, |it| it.min_samples));
         items.extend(metrics(rows));
+        items.extend(breaker(status));
         return vec![Checklist { title: "For a promotion".to_owned(), items }];
     };
     let mut now = samples(status, rollout, plan.plan.min_samples);
@@ -121,6 +123,13 @@ fn samples(status: &Status, rollout: &RolloutStatus, needed: u64) -> Vec<Check> 
     let stable = (share < 100.0)
         .then(|| Check::counted("Stable requests at this step", tracks.stable.requests, needed));
     canary.into_iter().chain(stable).collect()
+}
+
+/// That requests reach the canary, if its circuit breaker keeps them from it.
+fn breaker(status: &Status) -> Option<Check> {
+    let breaker = status.breaker.as_ref()?;
+    (breaker.state != BreakerState::Closed)
+        .then(|| Check::new("The circuit breaker is closed", CheckState::Refused, None))
 }
 
 /// The time that the step lasts at least.
