@@ -21,6 +21,7 @@ use crate::text::durations::duration;
 use crate::text::durations::words;
 use crate::text::lists::listed;
 use crate::text::numbers::count;
+use crate::text::numbers::grouped;
 
 /// The failed metrics of labels that are meant; without any, the reasons of the judgement.
 fn failed(judgement: &Judgement, is_meant: impl Fn(&MetricName) -> bool) -> String {
@@ -147,8 +148,8 @@ impl Event {
                     "rollout {}: step {} completed after {} canary and {} stable requests: {}",
                     judgement.rollout,
                     judgement.step,
-                    inputs.canary.requests,
-                    inputs.stable.requests,
+                    grouped(inputs.canary.requests),
+                    grouped(inputs.stable.requests),
                     sentences::why(judgement),
                 )
             }

@@ -125,7 +125,7 @@ pub(super) fn page(status: &Status, report: &Report, place: usize, width: usize)
         let requests = one.requests.map(|it| format!(" after {}", count(it, "more request")));
         let time = one.seconds.map(|seconds| format!(", about {}", duration(seconds)));
         let range = one.range.as_ref().and_then(sentences::within);
-        let range = range.map(|it| format!("; {it} (80 %)")).unwrap_or_default();
+        let range = range.map(|it| format!("; probably {it}")).unwrap_or_default();
         let (requests, time) = (requests.unwrap_or_default(), time.unwrap_or_default());
         let text = format!("{outcome}{requests}{time}{range}");
         page.labelled("Forecast", show::STRONG, &text);

@@ -265,7 +265,7 @@ fn open(status: &Status, rows: &[MetricRow]) -> (Condition, String) {
     let undecided = of(|_| true);
     let range = verdict.and_then(|verdict| sentences::within(&verdict.range?));
     let when = match (verdict.and_then(|verdict| verdict.seconds), range) {
-        (Some(seconds), Some(range)) if seconds > 0.0 => format!("a verdict {range} (80 %)"),
+        (Some(seconds), Some(range)) if seconds > 0.0 => format!("a verdict probably {range}"),
         (Some(seconds), None) if seconds > 0.0 => format!("about {} more", duration(seconds)),
         // A forecast is made from the rate of requests.
         (Some(_) | None, _) if status.rollout.as_ref().is_some_and(|it| !it.judges_requests()) => {

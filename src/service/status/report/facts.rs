@@ -4,6 +4,7 @@ use super::words::duration;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::Status;
 use crate::text::numbers::grouped;
+use crate::text::numbers::number;
 use crate::text::numbers::two_digits;
 
 /// The measured share, the rate of requests, and when the step ends.
@@ -23,7 +24,9 @@ pub fn facts(status: &Status) -> Vec<(&'static str, String)> {
     }
     let forecast = status.health.as_ref().and_then(|health| health.forecast.as_ref());
     if let Some(rate) = forecast.map(|forecast| forecast.forecast.requests_per_second) {
-        facts.push(("Rate", format!("{} requests/s", two_digits(rate))));
+        let rate = two_digits(rate);
+        let rate = if rate < 100.0 { number(rate) } else { grouped(rate as u64) };
+        facts.push(("Rate", format!("{rate} requests/s")));
     }
     let rollout = status.rollout.as_ref();
     let left = rollout.and_then(|rollout| rollout.remaining_bake_seconds);

@@ -106,7 +106,9 @@ fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
 fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &Times) -> String {
     let deadline = plan.deadline_at.map(|deadline| times.time(deadline));
     let at_deadline = match (plan.plan.at_deadline, deadline) {
-        (AtDeadline::RollBack, Some(deadline)) => format!("; otherwise it ends at {deadline}"),
+        (AtDeadline::RollBack, Some(deadline)) => {
+            format!("; otherwise the rollout ends at {deadline}")
+        }
         (AtDeadline::Hold, _) | (AtDeadline::RollBack, None) => String::new(),
     };
     match status.state {
@@ -188,14 +190,25 @@ pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow])
         }
     }
     let lacking = rows.iter().filter(|row| row.is_open() && row.state == MetricState::Waiting);
-    let lacking =
-        lacking.filter_map(|row| Some(format!("{} ({})", row.metric, row.detail.clone()?)));
+    // Metrics that lack the same are named together.
+    let mut by_detail: Vec<(&str, Vec<String>)> = Vec::new();
+    for (metric, detail) in lacking.filter_map(|row| Some((&row.metric, row.detail.as_deref()?))) {
+        match by_detail.iter_mut().find(|(known, _)| *known == detail) {
+            Some((_, metrics)) => metrics.push(metric.clone()),
+            None => by_detail.push((detail, vec![metric.clone()])),
+        }
+    }
+    let lacking = by_detail.iter().map(|(detail, metrics)| format!("{} ({detail})", list(metrics)));
     missing.extend(lacking);
     if let (Some(left), Some(bake)) = (rollout.remaining_bake_seconds, rollout.bake_seconds)
         && left > 0.0
         && rollout.plan.is_some()
     {
-        missing.push(format!("{} of this step's {}", duration(left), duration(bake)));
+        let (left, bake) = (duration(left), duration(bake));
+        missing.push(match left == bake {
+            true => format!("the {bake} of this step"),
+            false => format!("{left} of this step's {bake}"),
+        });
     }
     (!missing.is_empty()).then(|| format!("Waiting for {}.", list(&missing)))
 }

@@ -23,6 +23,7 @@ use crate::stats::Harm;
 use crate::stats::sequential::Test;
 use crate::text::durations::duration;
 use crate::text::lists::quoted;
+use crate::text::numbers::count;
 use crate::text::numbers::number;
 use crate::text::numbers::share;
 use crate::text::numbers::three_digits;
@@ -340,7 +341,7 @@ fn state(
                     format!("{seen} of {} samples", metric.min_samples)
                 }
                 _ => match evidence.awaited_samples {
-                    Some(further) => format!("at most {further} more"),
+                    Some(further) => format!("at most {}", count(further, "more request")),
                     None => sentences::NOTHING_COMPARED.to_owned(),
                 },
             };

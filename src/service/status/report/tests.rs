@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::Condition;
 use super::Report;
+use super::next::missing;
 use super::rows::MetricState;
 use super::words::Times;
 use super::words::duration;
@@ -320,6 +321,20 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
         assert!(report.why.clone().unwrap_or_default().contains(why), "{report:#?}");
         assert!(report.next.contains(next), "{report:#?}");
     }
+    let waiting = rollout("insufficient", None, plan(json!({})));
+    let Report { condition, mut metrics, .. } = report(&waiting);
+    let detail = metrics[0].detail.clone();
+    (metrics[1].state, metrics[1].detail) = (MetricState::Waiting, detail);
+    let grouped = missing(&waiting, condition, &metrics).unwrap();
+    assert!(grouped.contains(", latency and failures (8 of 20 samples) and 4 min of"), "{grouped}");
+    let first = json!({ "remaining_bake_seconds": 600.0 });
+    let mut beginning = plan(json!({}));
+    merge(&mut beginning, json!({ "rollout": first }));
+    let missing = report(&rollout("insufficient", None, beginning)).missing.unwrap();
+    assert!(
+        missing.ends_with("latency (8 of 20 samples) and the 10 min of this step."),
+        "{missing}"
+    );
     let missing = report(&holding()).missing.unwrap();
     assert_eq!(
         missing,
