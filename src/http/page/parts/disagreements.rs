@@ -6,6 +6,7 @@
 use askama::Template;
 use serde_json::Value;
 
+use super::metrics::with_minus;
 use crate::service::serving::shadow::disagreements::Answer;
 use crate::service::serving::shadow::disagreements::Disagreement;
 use crate::service::status::overview::Status;
@@ -95,11 +96,11 @@ impl Row {
             at: times.time(one.at),
             stable: answer(&one.stable),
             canary: answer(&one.canary),
-            difference: match is_probability {
+            difference: with_minus(&match is_probability {
                 true => format!("{:+.3}", one.difference),
                 false if one.difference > 0.0 => format!("+{}", number(one.difference)),
                 false => number(one.difference),
-            },
+            }),
             labels: labels.map(|(stable, canary)| {
                 let flipped = (stable != canary).then_some(canary);
                 (stable, flipped)

@@ -71,7 +71,7 @@ fn classes_and_scores_have_their_numbers() {
         part.rows.iter().map(|row| [&*row.stable, &row.canary, &row.difference]).collect();
     assert_eq!(
         numbers,
-        [["0.500", "0.750", "+0.250"], ["1500.25", "1490", "-10.25"], ["1", "3.5", "+2.5"]]
+        [["0.500", "0.750", "+0.250"], ["1500.25", "1490", "\u{2212}10.25"], ["1", "3.5", "+2.5"]]
     );
     assert_eq!(part.heading.as_deref(), Some("126 pairs at this step"));
     assert!(html.contains("&#60;i&#62;cat&#60;/i&#62; → dog"), "{html}");

@@ -73,6 +73,11 @@ impl Forest {
     ) -> Forest {
         Forest { says, is_bad, margin, marks: numbers.and_then(Marks::new) }
     }
+
+    /// Whether there is a picture.
+    pub(super) fn is_drawn(&self) -> bool {
+        self.marks.is_some()
+    }
 }
 
 impl Marks {

@@ -55,7 +55,7 @@ impl Row {
 }
 
 /// With minus signs, which are as wide as digits and plus signs, for hyphens before digits.
-fn with_minus(numbers: &str) -> String {
+pub(super) fn with_minus(numbers: &str) -> String {
     numbers.replace('-', "\u{2212}")
 }
 
@@ -135,6 +135,11 @@ impl Metrics {
         let row_id = if id == "metrics" { "m" } else { id };
         let rows = rows.into_iter().map(Row::new).collect();
         Metrics { id, row_id, title, basis, can_open: false, rows }
+    }
+
+    /// Whether there is something to explain below the table.
+    fn has_pictures(&self) -> bool {
+        self.rows.iter().any(|row| row.forest.is_drawn())
     }
 }
 
