@@ -25,6 +25,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 ROOT = SCRIPTS.parent
 sys.path[:0] = [str(SCRIPTS), str(ROOT / "python")]
 
+from browser import further  # noqa: E402
 from browser import of_acts  # noqa: E402
 from browser import of_page  # noqa: E402
 from browser.chromium import Chromium  # noqa: E402
@@ -42,6 +43,7 @@ AT_ONCE = (os.cpu_count() or 2) + 1
 def tests(pictures: Path | None) -> dict[str, Test]:
     """Every test by its name."""
     states = {state.name: in_state(state, pictures) for state in STATES}
+    states |= further.tests(pictures)
     if pictures is not None:
         return states
     return {**states, **{test.__name__: test for test in [*of_page.TESTS, *of_acts.TESTS]}}

@@ -63,18 +63,23 @@ def look(state: State, serving: Serving, chromium: Chromium, pictures: Path | No
             complete_without_scripts(state, server.url, tab.probe("sections"), chromium)
             if pictures is not None:
                 of_docs(state, tab, pictures / "docs")
-            fits(tab)
-            quiet(tab, server.url)
-            for width in WIDTHS:
-                tab.size(width)
-                for theme in THEMES:
-                    # Colors that fade in would have too little contrast for a moment.
-                    tab.media(prefers_color_scheme=theme, prefers_reduced_motion="reduce")
-                    if pictures is not None:
-                        (pictures / f"{state.name}-{width}-{theme}.png").write_bytes(tab.picture())
-                        continue
-                    found = violations(tab, only_colors=theme != THEMES[0])
-                    check(not found, f"at {width} px, {theme}: {found}")
+            from_all_sides(tab, server.url, state.name, pictures)
+
+
+def from_all_sides(tab: Tab, url: str, name: str, pictures: Path | None) -> None:
+    """Looks at a page at every width, in light and dark, or takes its pictures."""
+    fits(tab)
+    quiet(tab, url)
+    for width in WIDTHS:
+        tab.size(width)
+        for theme in THEMES:
+            # Colors that fade in would have too little contrast for a moment.
+            tab.media(prefers_color_scheme=theme, prefers_reduced_motion="reduce")
+            if pictures is not None:
+                (pictures / f"{name}-{width}-{theme}.png").write_bytes(tab.picture())
+                continue
+            found = violations(tab, only_colors=theme != THEMES[0])
+            check(not found, f"{name} at {width} px, {theme}: {found}")
 
 
 def complete_without_scripts(state: State, url: str, sections: list[str], chromium: Chromium) -> None:
