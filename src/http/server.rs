@@ -34,6 +34,7 @@ use super::shared::AnalysisQueue;
 use super::shared::BatchQueue;
 use super::shared::ReplayQueue;
 use super::shared::Shared;
+use super::shared::State;
 use super::trace::followed::Following;
 use crate::service::Service;
 use crate::service::background::Background;
@@ -61,7 +62,7 @@ pub async fn run(
     let drain_delay = settings.drain_delay;
     let drain_deadline = settings.drain_deadline.as_secs().max(1);
     let (batches, bodies) = (BatchQueue::new(workers), BodyRoom::new(settings.body_limit));
-    let shared = Data::new(Shared {
+    let shared = Shared::new(State {
         service: service.clone(),
         settings,
         listens: listener.local_addr()?,
@@ -90,7 +91,7 @@ pub async fn run(
     let builder = builder.listen("serin", listener, move || {
         let (stopping, following) = (stopping.clone(), following.clone());
         let app = App::new()
-            .app_data(shared.clone())
+            .app_data(Data::new(shared.clone()))
             .wrap_fn(move |request, handlers| under_way(request, handlers, &following))
             .configure(|config| routes(config, &shared.settings));
         let app = app.into_factory();

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::num::NonZero;
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +24,13 @@ use crate::service::Service;
 pub(crate) use replays::Asker;
 pub use replays::ReplayQueue;
 
-/// State that all handlers share.
-pub struct Shared {
+/// A handle on the state that all handlers share. Each worker has its own, which its requests count references to:
+/// workers that counted references to the same one would contend for its cache line.
+#[derive(Clone)]
+pub struct Shared(Arc<State>);
+
+/// What all handlers share.
+pub struct State {
     /// The service.
     pub service: Arc<Service>,
     /// The settings.
@@ -45,6 +51,21 @@ pub struct Shared {
     pub documents: Semaphore,
     /// The pages that are open.
     pub(crate) viewers: Viewers,
+}
+
+impl Shared {
+    /// A handle on this state.
+    pub(crate) fn new(state: State) -> Shared {
+        Shared(Arc::new(state))
+    }
+}
+
+impl Deref for Shared {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.0
+    }
 }
 
 /// How long a large prediction may wait for its turn.

@@ -49,7 +49,7 @@ pub async fn live(call: Call) -> Answer {
 }
 
 /// Looks for changes while pages are open, until the server drains.
-pub async fn keep_up_to_date(service: Arc<Service>, shared: web::Data<Shared>) {
+pub async fn keep_up_to_date(service: Arc<Service>, shared: Shared) {
     let mut looks = tokio::time::interval(EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let listens = shared.listens;
