@@ -1,4 +1,4 @@
-//! Handlers: what they are called with, and the JSON that they answer.
+//! Routes and their handlers: what handlers are called with, and the JSON that they answer.
 
 pub mod object;
 
@@ -6,26 +6,35 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use actix_web::Error;
 use actix_web::HttpRequest;
 use actix_web::HttpResponse;
 use actix_web::HttpResponseBuilder;
-use actix_web::Resource;
-use actix_web::Route;
 use actix_web::body::MessageBody;
+use actix_web::dev::AppService;
+use actix_web::dev::HttpServiceFactory;
+use actix_web::dev::Payload;
+use actix_web::dev::ResourceDef;
+use actix_web::dev::ServiceRequest;
+use actix_web::dev::ServiceResponse;
+use actix_web::dev::fn_service;
+use actix_web::error::ErrorInternalServerError;
 use actix_web::http::ConnectionType;
 use actix_web::http::Method;
 use actix_web::http::header;
+use actix_web::http::header::HeaderMap;
 use actix_web::web;
 use actix_web::web::Bytes;
 use actix_web::web::Data;
-use actix_web::web::Payload;
 use serde::Serialize;
 
+use super::guard::log_refused;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::reading::body;
 use super::reading::body::ContentType;
 use super::reading::body_room::Reserved;
+use super::settings::Settings;
 use super::shared::Shared;
 use crate::service::Service;
 
@@ -45,72 +54,153 @@ pub struct Call {
 }
 
 /// A handler without its type, so that all routes share the code around it.
-type Handler = Rc<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>>;
+type Handler = Box<dyn Fn(Call) -> Pin<Box<dyn Future<Output = Answer>>>>;
 
-fn handler<F: Future<Output = Answer> + 'static>(handle: fn(Call) -> F) -> Handler {
-    Rc::new(move |call| Box::pin(handle(call)))
+/// Whether a request may be answered.
+type Check = fn(&Settings, &HeaderMap) -> Result<(), Problem>;
+
+/// A route: its path, the requests that it takes, and its handler.
+///
+/// It is a service of its own. actix-web's resources choose among routes and extractors, in boxed futures that cost as
+/// much as a prediction.
+pub struct Route {
+    path: String,
+    methods: &'static [Method],
+    /// Of the body; `None` for a route that takes none.
+    content_type: Option<ContentType>,
+    check: Option<Check>,
+    handler: Handler,
 }
 
-/// A resource that is read.
-pub fn get<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
-    resource(path, "GET", route(Method::GET, None, handler(handle)))
+/// A route that is read.
+pub fn get<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Route {
+    Route::new(path, &[Method::GET], None, handle)
 }
 
-/// A resource that is read, also by HEAD.
-pub fn probe<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Resource {
-    let handler = handler(handle);
-    let head = route(Method::HEAD, None, handler.clone());
-    resource(path, "GET, HEAD", route(Method::GET, None, handler)).route(head)
+/// A route that is read, also by HEAD.
+pub fn probe<F: Future<Output = Answer> + 'static>(path: &str, handle: fn(Call) -> F) -> Route {
+    Route::new(path, &[Method::GET, Method::HEAD], None, handle)
 }
 
-/// A resource that is posted to.
+/// A route that is posted to.
 pub fn post<F: Future<Output = Answer> + 'static>(
     path: &str,
     content_type: ContentType,
     handle: fn(Call) -> F,
-) -> Resource {
-    resource(path, "POST", route(Method::POST, Some(content_type), handler(handle)))
+) -> Route {
+    Route::new(path, &[Method::POST], Some(content_type), handle)
 }
 
-fn route(method: Method, content_type: Option<ContentType>, handler: Handler) -> Route {
-    web::method(method).to(move |request: HttpRequest, payload: Payload, shared: Data<Shared>| {
-        let handler = handler.clone();
-        async move {
-            let answer = answered(&request, payload, content_type, &handler, shared.clone()).await;
-            let answer = answer.unwrap_or_else(|problem| problem.response(request.path()));
-            last_if_draining(answer, &shared)
+impl Route {
+    fn new<F: Future<Output = Answer> + 'static>(
+        path: &str,
+        methods: &'static [Method],
+        content_type: Option<ContentType>,
+        handle: fn(Call) -> F,
+    ) -> Route {
+        let handler =
+            Box::new(move |call| Box::pin(handle(call)) as Pin<Box<dyn Future<Output = _>>>);
+        Route { path: path.to_owned(), methods, content_type, check: None, handler }
+    }
+
+    /// The route for requests that pass this check.
+    pub(super) fn guarded(self, check: Check) -> Route {
+        Route { check: Some(check), ..self }
+    }
+
+    async fn answer(
+        &self,
+        request: &HttpRequest,
+        payload: Payload,
+        shared: Data<Shared>,
+    ) -> HttpResponse {
+        if let Some(check) = self.check
+            && let Err(problem) = check(&shared.settings, request.headers())
+        {
+            log_refused(&shared, request, &problem);
+            return refused(request, payload, &shared, problem.response(request.path())).await;
         }
-    })
+        if !self.methods.contains(request.method()) {
+            return refused(request, payload, &shared, self.wrong_method(request)).await;
+        }
+        let mut is_read = true;
+        let body = match self.content_type {
+            Some(required) => body::read(request, payload, required, &shared).await,
+            None => {
+                is_read = body::discard(request, payload, &shared).await;
+                Ok((Bytes::new(), None))
+            }
+        };
+        let answer = match body {
+            Ok((body, room)) => {
+                let (request, shared) = (request.clone(), shared.clone());
+                (self.handler)(Call { request, body, room, shared }).await
+            }
+            Err(problem) => Err(problem),
+        };
+        let answer = answer.unwrap_or_else(|problem| problem.response(request.path()));
+        last_if_draining(last_unless(is_read, answer), &shared)
+    }
+
+    fn wrong_method(&self, request: &HttpRequest) -> HttpResponse {
+        let (method, path) = (request.method(), request.path());
+        let allowed = self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
+        let detail = format!("{path} does not take {method}; use {allowed}");
+        let mut response = Problem::new(Kind::MethodNotAllowed, detail).response(path);
+        // Names of methods are valid in headers.
+        if let Ok(allowed) = allowed.try_into() {
+            response.headers_mut().insert(header::ALLOW, allowed);
+        }
+        response
+    }
 }
 
-async fn answered(
+impl HttpServiceFactory for Route {
+    fn register(self, config: &mut AppService) {
+        let path = ResourceDef::new(self.path.as_str());
+        let route = Rc::new(self);
+        let service = fn_service(move |request: ServiceRequest| {
+            let route = route.clone();
+            async move {
+                let (request, payload) = request.into_parts();
+                let shared = shared_of(&request)?;
+                let response = route.answer(&request, payload, shared).await;
+                Ok::<_, Error>(ServiceResponse::new(request, response))
+            }
+        });
+        config.register_service(path, None, service, None);
+    }
+}
+
+/// The state that all handlers share.
+pub(super) fn shared_of(request: &HttpRequest) -> Result<Data<Shared>, Error> {
+    let shared = request.app_data::<Data<Shared>>().cloned();
+    shared.ok_or_else(|| ErrorInternalServerError("no settings"))
+}
+
+/// What answers requests that no route takes.
+pub(super) async fn no_route(request: ServiceRequest) -> Result<ServiceResponse, Error> {
+    let (request, payload) = request.into_parts();
+    let path = request.path();
+    let detail = format!(
+        "no route {path}; GET / lists all of them; predictions are at POST /predict, the status is at \
+         GET /admin/status"
+    );
+    let response = Problem::new(Kind::NoSuchRoute, detail).response(path);
+    let shared = shared_of(&request)?;
+    let response = refused(&request, payload, &shared, response).await;
+    Ok(ServiceResponse::new(request, response))
+}
+
+/// This response to a request whose body is not used.
+pub(super) async fn refused(
     request: &HttpRequest,
     payload: Payload,
-    content_type: Option<ContentType>,
-    handler: &Handler,
-    shared: Data<Shared>,
-) -> Answer {
-    let mut is_read = true;
-    let (body, room) = match content_type {
-        Some(required) => body::read(request, payload, required, &shared).await?,
-        None => {
-            is_read = body::discard(request, payload, &shared).await;
-            (Bytes::new(), None)
-        }
-    };
-    let answer = handler(Call { request: request.clone(), body, room, shared }).await;
-    Ok(last_unless(is_read, answer.unwrap_or_else(|problem| problem.response(request.path()))))
-}
-
-/// A route that always answers with a problem.
-pub(super) fn refusing<F: Fn(&HttpRequest) -> HttpResponse + Clone + 'static>(refusal: F) -> Route {
-    web::to(move |request: HttpRequest, payload: Payload, shared: Data<Shared>| {
-        let refusal = refusal.clone();
-        async move {
-            let is_read = body::discard(&request, payload, &shared).await;
-            last_if_draining(last_unless(is_read, refusal(&request)), &shared)
-        }
-    })
+    shared: &Shared,
+    response: HttpResponse,
+) -> HttpResponse {
+    let is_read = body::discard(request, payload, shared).await;
+    last_if_draining(last_unless(is_read, response), shared)
 }
 
 /// Tells the client to open another connection, if this server is about to stop.
@@ -123,20 +213,6 @@ pub(super) fn last_unless(is_reusable: bool, mut response: HttpResponse) -> Http
     if !is_reusable {
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    response
-}
-
-/// A resource that refuses other methods than its own.
-fn resource(path: &str, allowed: &'static str, route: Route) -> Resource {
-    let wrong_method = move |request: &HttpRequest| wrong_method(request, allowed);
-    web::resource(path).route(route).default_service(refusing(wrong_method))
-}
-
-fn wrong_method(request: &HttpRequest, allowed: &'static str) -> HttpResponse {
-    let (method, path) = (request.method(), request.path());
-    let detail = format!("{path} does not take {method}; use {allowed}");
-    let mut response = Problem::new(Kind::MethodNotAllowed, detail).response(path);
-    response.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static(allowed));
     response
 }
 

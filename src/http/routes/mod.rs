@@ -23,22 +23,16 @@ pub mod rollouts;
 pub mod shadow;
 pub mod verdict;
 
-use actix_web::HttpRequest;
-use actix_web::HttpResponse;
+use actix_web::dev::fn_service;
 use actix_web::middleware::from_fn;
 use actix_web::web;
 
 use super::answer::get;
+use super::answer::no_route;
 use super::answer::post;
 use super::answer::probe;
-use super::answer::refusing;
-use super::guard::guard;
-use super::guard::guard_gate;
-use super::guard::guard_metrics;
-use super::guard::guard_report;
+use super::guard;
 use super::page;
-use super::problem::Kind;
-use super::problem::Problem;
 use super::protocols::predict;
 use super::reading::body::ContentType;
 use super::settings::Settings;
@@ -50,13 +44,13 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .configure(|config| protocols::chosen(config, settings))
         .service(post("/predict", optional, predict::predict))
         .configure(|config| protocols::named(config, settings))
-        .service(post("/feedback", optional, feedback::feedback).wrap(from_fn(guard_report)))
-        .service(post("/record", optional, analysis::record).wrap(from_fn(guard_report)))
+        .service(post("/feedback", optional, feedback::feedback).guarded(guard::report))
+        .service(post("/record", optional, analysis::record).guarded(guard::report))
         .service(post("/analyze", optional, analyze::analyze))
         .service(get("/status", analysis::status))
-        .service(post("/reset", optional, analysis::reset).wrap(from_fn(guard_report)))
-        .service(get("/metrics", metrics::metrics).wrap(from_fn(guard_metrics)))
-        .service(get("/verdict", verdict::verdict).wrap(from_fn(guard_gate)))
+        .service(post("/reset", optional, analysis::reset).guarded(guard::report))
+        .service(get("/metrics", metrics::metrics).guarded(guard::metrics))
+        .service(get("/verdict", verdict::verdict).guarded(guard::gate))
         .service(post("/hooks/flagger/gate", required, flagger::gate))
         .service(post("/hooks/flagger/rollback", required, flagger::rollback))
         .service(post("/hooks/flagger/event", required, flagger::event))
@@ -74,7 +68,7 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
         .configure(protocols::protocols)
         .service(
             web::scope("/admin")
-                .wrap(from_fn(guard))
+                .wrap(from_fn(guard::guard))
                 .service(post("/deploy-canary", required, commands::deploy))
                 .service(post("/promote-canary", required, commands::promote))
                 .service(post("/rollback-canary", required, commands::roll_back))
@@ -93,16 +87,7 @@ pub fn routes(config: &mut web::ServiceConfig, settings: &Settings) {
                 .service(get("/metric-history", admin::metric_history))
                 .service(get("/disagreements", shadow::disagreements))
                 .service(post("/replay-recent", required, shadow::replay_recent))
-                .default_service(refusing(no_route)),
+                .default_service(fn_service(no_route)),
         )
-        .default_service(refusing(no_route));
-}
-
-fn no_route(request: &HttpRequest) -> HttpResponse {
-    let path = request.path();
-    let detail = format!(
-        "no route {path}; GET / lists all of them; predictions are at POST /predict, the status is at \
-         GET /admin/status"
-    );
-    Problem::new(Kind::NoSuchRoute, detail).response(path)
+        .default_service(fn_service(no_route));
 }
