@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Context;
 use std::task::Poll;
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::io::AsyncRead;
@@ -38,7 +39,39 @@ pub(super) struct Connection<S> {
     under_way: UnderWay,
     departure: Departure,
     clock: Arc<dyn Clock>,
-    timer: Pin<Box<Sleep>>,
+    timer: Timer,
+}
+
+/// Wakes the connection's task no later than its deadline. It is set as rarely as possible: most deadlines are replaced
+/// long before they pass.
+struct Timer {
+    sleep: Pin<Box<Sleep>>,
+    /// When it wakes, by the steady clock.
+    at: Duration,
+    /// Whom it wakes; `None` until it is set.
+    wakes: Option<Waker>,
+}
+
+impl Timer {
+    fn new(now: Duration, after: Duration) -> Timer {
+        Timer { sleep: Box::pin(sleep(after)), at: now + after, wakes: None }
+    }
+
+    fn set(&mut self, now: Duration, after: Duration) {
+        self.sleep.set(sleep(after));
+        (self.at, self.wakes) = (now + after, None);
+    }
+
+    /// Whether it is over. Otherwise the task is woken then.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        let is_set = self.wakes.as_ref().is_some_and(|waker| waker.will_wake(context.waker()));
+        // Cheaper than to set it again for the same task.
+        if is_set && !self.sleep.is_elapsed() {
+            return false;
+        }
+        self.wakes = Some(context.waker().clone());
+        self.sleep.as_mut().poll(context).is_ready()
+    }
 }
 
 /// The requests of a connection that are being handled. A client may send the next head, and even its body, before it
@@ -95,14 +128,12 @@ impl Progress {
         self.deadline = None;
     }
 
-    /// Follows bytes from the client. Returns whether the deadline is earlier than before.
-    fn read(&mut self, now: Duration) -> bool {
-        let is_first = self.waits_for == WaitsFor::Request;
-        if is_first {
+    /// Follows bytes from the client.
+    fn read(&mut self, now: Duration) {
+        if self.waits_for == WaitsFor::Request {
             self.waits_for = WaitsFor::Head;
             self.deadline = Some(now + HEAD_DEADLINE + MARGIN);
         }
-        is_first
     }
 
     /// Follows bytes to the client while no request is under way.
@@ -115,8 +146,8 @@ impl Progress {
 
 impl<S> Connection<S> {
     pub(super) fn new(stream: S, clock: Arc<dyn Clock>) -> Connection<S> {
-        let progress = Progress::new(clock.steady());
-        let timer = Box::pin(sleep(HEAD_DEADLINE + MARGIN));
+        let now = clock.steady();
+        let (progress, timer) = (Progress::new(now), Timer::new(now, HEAD_DEADLINE + MARGIN));
         let (under_way, departure) = (UnderWay::default(), Departure::default());
         Connection { stream, progress, under_way, departure, clock, timer }
     }
@@ -133,17 +164,23 @@ impl<S> Connection<S> {
 
     /// Whether the client is late. Otherwise the task is woken when it may be.
     fn is_late(&mut self, context: &mut Context<'_>) -> bool {
-        while self.timer.as_mut().poll(context).is_ready() {
+        // Only a head that did not arrive at once needs an earlier timer than the one of the idle connection.
+        if self.progress.deadline.is_some_and(|deadline| deadline < self.timer.at) {
+            self.set_timer(self.clock.steady());
+        }
+        while self.timer.is_over(context) {
             let now = self.clock.steady();
-            let left = self.progress.deadline.map(|deadline| deadline.saturating_sub(now));
-            match left {
-                Some(Duration::ZERO) => return true,
-                // The timer is set lazily: most deadlines are replaced long before they pass.
-                Some(left) => self.timer.set(sleep(left)),
-                None => self.timer.set(sleep(KEEP_ALIVE)),
+            if self.progress.deadline.is_some_and(|deadline| deadline <= now) {
+                return true;
             }
+            self.set_timer(now);
         }
         false
+    }
+
+    fn set_timer(&mut self, now: Duration) {
+        let left = self.progress.deadline.map(|deadline| deadline.saturating_sub(now));
+        self.timer.set(now, left.unwrap_or(KEEP_ALIVE));
     }
 }
 
@@ -167,11 +204,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Connection<S> {
                 if has_room && buffer.filled().len() == before {
                     this.departure.happens();
                 }
-                if this.progress.waits_for == WaitsFor::Request
-                    && buffer.filled().len() > before
-                    && this.progress.read(this.clock.steady())
-                {
-                    this.timer.set(sleep(HEAD_DEADLINE + MARGIN));
+                if this.progress.waits_for == WaitsFor::Request && buffer.filled().len() > before {
+                    this.progress.read(this.clock.steady());
                 }
                 read
             }
@@ -208,8 +242,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Waker;
-
     use super::*;
     use crate::service::clock::SystemClock;
 
@@ -223,15 +255,15 @@ mod tests {
         let now = Duration::from_secs(100);
         let mut progress = Progress::new(now);
         assert_eq!(left(&progress, now), Some(6), "the first head");
-        assert!(!progress.read(now + Duration::from_secs(4)));
+        progress.read(now + Duration::from_secs(4));
         assert_eq!(left(&progress, now), Some(6), "bytes do not extend it");
         progress.answering();
         assert_eq!(left(&progress, now), None, "the answer");
         progress.wrote(now);
         assert_eq!(left(&progress, now), Some(81), "idle, or a head that began before the answer");
-        assert!(progress.read(now));
+        progress.read(now);
         assert_eq!(left(&progress, now), Some(6), "the second head");
-        assert!(!progress.read(now + Duration::from_secs(4)));
+        progress.read(now + Duration::from_secs(4));
         assert_eq!(left(&progress, now), Some(6), "further bytes do not extend it");
         progress.answering();
         assert_eq!(left(&progress, now), None);
