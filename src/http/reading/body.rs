@@ -78,8 +78,8 @@ pub async fn read(
     let limit = shared.settings.body_limit;
     let declared = declared_length(request);
     let most = declared.unwrap_or(limit);
-    let mut arrived = Arrived { most, bytes: Vec::new(), room: None };
-    whole(declared, payload, shared, limit, |chunk| arrived.add(&chunk, &shared.bodies)).await?;
+    let mut arrived = Arrived { most, whole: None, bytes: Vec::new(), room: None };
+    whole(declared, payload, shared, limit, |part| arrived.add(part, &shared.bodies)).await?;
     let compressed =
         |encoding: &&HeaderValue| !encoding.as_bytes().eq_ignore_ascii_case(b"identity");
     if let Some(encoding) = headers.get_all(header::CONTENT_ENCODING).find(compressed) {
@@ -99,11 +99,11 @@ pub async fn read(
             Kind::UnsupportedMediaType,
             format_args!("Content-Type: {given:?} is not supported; send {allowed}"),
         )),
-        None if must_be_named && !arrived.bytes.is_empty() => Err(Problem::new(
+        None if must_be_named && !arrived.is_empty() => Err(Problem::new(
             Kind::UnsupportedMediaType,
             format_args!("Content-Type is missing; send {allowed}"),
         )),
-        Some(_) | None => Ok((arrived.bytes.into(), arrived.room)),
+        Some(_) | None => Ok((arrived.whole.unwrap_or_else(|| arrived.bytes.into()), arrived.room)),
     }
 }
 
@@ -117,16 +117,30 @@ pub async fn discard(request: &HttpRequest, payload: Payload, shared: &Shared) -
     whole(declared_length(request), payload, shared, DISCARDED, |_| Ok(())).await.is_ok()
 }
 
+/// The largest body that stays where it was read to. Larger ones are counted byte by byte.
+const UNCOPIED: usize = 4 << 10;
+
 /// The part of a body that has arrived, and the room it takes.
 struct Arrived {
     /// How many bytes there will be at most.
     most: usize,
+    /// A body that arrived in one part, where it was read to.
+    whole: Option<Bytes>,
     bytes: Vec<u8>,
     room: Option<Reserved>,
 }
 
 impl Arrived {
-    fn add(&mut self, chunk: &[u8], rooms: &BodyRoom) -> Result<(), Problem> {
+    fn is_empty(&self) -> bool {
+        self.bytes.is_empty() && self.whole.is_none()
+    }
+
+    fn add(&mut self, part: Bytes, rooms: &BodyRoom) -> Result<(), Problem> {
+        if part.len() == self.most && part.len() <= UNCOPIED && self.is_empty() {
+            self.whole = Some(part);
+            return Ok(());
+        }
+        let chunk = &*part;
         let needed = self.bytes.len() + chunk.len();
         if needed > self.bytes.capacity() {
             // Doubled, so that few bytes are moved; the room is taken for all of it, because memory that was used
@@ -284,18 +298,19 @@ mod tests {
         for (size, most) in
             [(1_000_000, 1_000_000), (4_200_000, 5 << 20), (1, 1), (5 << 20, 5 << 20)]
         {
-            let mut arrived = Arrived { most, bytes: Vec::new(), room: None };
+            let mut arrived = Arrived { most, whole: None, bytes: Vec::new(), room: None };
             let chunk = [b'1'; 30_000];
             let mut left: usize = size;
             while left > 0 {
                 let part = left.min(chunk.len());
-                arrived.add(&chunk[..part], &rooms).unwrap();
+                arrived.add(Bytes::copy_from_slice(&chunk[..part]), &rooms).unwrap();
                 left -= part;
                 let held = arrived.room.as_ref().map_or(0, Reserved::num_permits) * 1024;
                 let capacity = arrived.bytes.capacity();
                 assert!(capacity <= held + FREE_BYTES && capacity <= most, "{capacity}, {held}");
             }
-            assert_eq!(arrived.bytes.len(), size);
+            let all = arrived.whole.as_ref().map_or(arrived.bytes.len(), Bytes::len);
+            assert_eq!(all, size);
         }
     }
 
