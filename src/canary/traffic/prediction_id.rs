@@ -132,13 +132,14 @@ impl PredictionId {
             Attribution::Reported => REPORTED,
             Attribution::Excluded => EXCLUDED,
         };
-        let mut bytes: SmallVec<[u8; 64]> = SmallVec::new();
-        bytes.extend_from_slice(&[self.predicted.version(), flags]);
-        bytes.extend_from_slice(&self.weight.basis_points().to_le_bytes());
-        bytes.extend_from_slice(&self.step.to_le_bytes());
-        bytes.extend_from_slice(&self.rollout.to_le_bytes()[..6]);
-        bytes.extend_from_slice(&self.second.to_le_bytes()[..6]);
-        bytes.extend_from_slice(&self.number.to_le_bytes());
+        let mut head = [0; HEAD];
+        head[..2].copy_from_slice(&[self.predicted.version(), flags]);
+        head[2..4].copy_from_slice(&self.weight.basis_points().to_le_bytes());
+        head[4..8].copy_from_slice(&self.step.to_le_bytes());
+        head[8..14].copy_from_slice(&self.rollout.to_le_bytes()[..6]);
+        head[14..20].copy_from_slice(&self.second.to_le_bytes()[..6]);
+        head[20..].copy_from_slice(&self.number.to_le_bytes());
+        let mut bytes: SmallVec<[u8; 64]> = SmallVec::from_slice(&head);
         match &self.predicted {
             Predicted::Probability(probability) => {
                 bytes.extend_from_slice(&probability.to_le_bytes());
