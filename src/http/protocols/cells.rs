@@ -11,6 +11,7 @@ use serde::de::IgnoredAny;
 use serde::de::MapAccess;
 use serde::de::SeqAccess;
 use serde::de::Visitor;
+use smallvec::SmallVec;
 
 use crate::model::Features;
 use crate::model::Value;
@@ -27,14 +28,16 @@ pub(super) enum Cell<'a> {
 }
 
 impl<'a> Cell<'a> {
-    /// The value of this feature. A boolean is 1 or 0, or the word for it that training has seen.
-    pub(super) fn value_of(self, feature: Option<&Feature>) -> Value<'a> {
-        match (self, feature.map(|feature| &feature.kind)) {
-            (Cell::Number(number), _) => Value::Number(number),
-            (Cell::Text(text), _) => Value::Text(text),
-            (Cell::Missing, _) => Value::Missing,
-            (Cell::Bool(flag), Some(kind)) => kind.boolean(flag),
-            (Cell::Bool(flag), None) => Value::Number(f64::from(u8::from(flag))),
+    /// The value of this feature, which only a boolean looks up: it is 1 or 0, or the word for it that training has seen.
+    pub(super) fn value_of<'f>(self, feature: impl FnOnce() -> Option<&'f Feature>) -> Value<'a> {
+        match self {
+            Cell::Number(number) => Value::Number(number),
+            Cell::Text(text) => Value::Text(text),
+            Cell::Missing => Value::Missing,
+            Cell::Bool(flag) => match feature() {
+                Some(feature) => feature.kind.boolean(flag),
+                None => Value::Number(f64::from(u8::from(flag))),
+            },
         }
     }
 }
@@ -46,7 +49,7 @@ pub(super) fn rows_to_make<'n>(
     rows: usize,
     live: &Live,
 ) -> usize {
-    if names.all(|name| live.intake.accepts(name)) { rows } else { rows.min(1) }
+    if rows <= 1 || names.all(|name| live.intake.accepts(name)) { rows } else { 1 }
 }
 
 /// The rows of columns, each with its name.
@@ -56,6 +59,11 @@ pub(super) fn rows_of<'a>(
     live: &Live,
 ) -> Vec<Features<'a>> {
     let rows = rows_to_make(columns.iter().map(|(name, _)| &**name), rows, live);
+    if rows == 1 {
+        let first = |values: Vec<Value<'a>>| values.into_iter().next().unwrap_or(Value::Missing);
+        let pairs = columns.into_iter().map(|(name, values)| (name, first(values)));
+        return vec![Features::Named(pairs.collect())];
+    }
     let mut columns: Vec<_> =
         columns.into_iter().map(|(name, values)| (name, values.into_iter())).collect();
     let row = |_| {
@@ -72,7 +80,7 @@ pub(super) fn rows_of<'a>(
 pub(super) struct Data<'a> {
     pub(super) cells: Vec<Cell<'a>>,
     /// The lengths of the arrays at each depth; one for a flat array.
-    pub(super) lengths: Vec<usize>,
+    pub(super) lengths: SmallVec<[usize; 2]>,
 }
 
 /// The deepest nesting that is read.
@@ -212,11 +220,11 @@ mod tests {
             };
             (data.cells.iter().map(number).collect::<Vec<_>>(), data.lengths)
         };
-        assert_eq!(numbers("[1, 2, 3]"), (vec![1.0, 2.0, 3.0], vec![3]));
-        assert_eq!(numbers("[[1, 2], [3, 4], [5, 6]]").1, [3, 2]);
-        assert_eq!(numbers("[[[1], [2]]]"), (vec![1.0, 2.0], vec![1, 2, 1]));
-        assert_eq!(numbers("[]"), (vec![], vec![0]));
-        assert_eq!(numbers("[[], []]").1, [2, 0]);
+        assert_eq!(numbers("[1, 2, 3]"), (vec![1.0, 2.0, 3.0], SmallVec::from_slice(&[3])));
+        assert_eq!(numbers("[[1, 2], [3, 4], [5, 6]]").1[..], [3, 2]);
+        assert_eq!(numbers("[[[1], [2]]]"), (vec![1.0, 2.0], SmallVec::from_slice(&[1, 2, 1])));
+        assert_eq!(numbers("[]"), (vec![], SmallVec::from_slice(&[0])));
+        assert_eq!(numbers("[[], []]").1[..], [2, 0]);
     }
 
     #[test]
@@ -248,7 +256,7 @@ mod tests {
             (Some(&number), Value::Number(1.0)),
             (None, Value::Number(1.0)),
         ] {
-            assert_eq!(Cell::Bool(true).value_of(feature), value);
+            assert_eq!(Cell::Bool(true).value_of(|| feature), value);
         }
     }
 }

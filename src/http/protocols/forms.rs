@@ -234,7 +234,7 @@ fn has_names(columns: &[Column<'_>]) -> bool {
 
 fn by_position<'a>(row: Vec<Cell<'a>>, schema: &Schema) -> Features<'a> {
     let cells = row.into_iter().enumerate();
-    Features::Ordered(cells.map(|(at, cell)| cell.value_of(schema.features().get(at))).collect())
+    Features::Ordered(cells.map(|(at, cell)| cell.value_of(|| schema.features().get(at))).collect())
 }
 
 fn by_name<'a>(
@@ -262,7 +262,7 @@ fn by_name<'a>(
         }
         let pairs = columns.iter().zip(row).filter_map(|(column, cell)| {
             let (name, feature) = (*column)?;
-            Some((name.clone(), cell.value_of(feature)))
+            Some((name.clone(), cell.value_of(|| feature)))
         });
         Ok(Features::Named(pairs.collect()))
     };
@@ -295,7 +295,7 @@ fn by_column<'a>(
         }
         if unknown == Unknown::Kept || live.intake.accepts(&name) {
             let feature = schema.feature(&name);
-            taken.push((name, cells.into_iter().map(|cell| cell.value_of(feature)).collect()));
+            taken.push((name, cells.into_iter().map(|cell| cell.value_of(|| feature)).collect()));
         }
     }
     Ok(rows_of(taken, rows, live))

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::header::HeaderName;
 use serde::Deserialize;
+use smallvec::SmallVec;
 use utoipa::ToSchema;
 
 use super::datatype::DATATYPES;
@@ -67,7 +68,8 @@ struct Input<'a> {
     #[serde(borrow)]
     #[schema(value_type = String)]
     name: Text<'a>,
-    shape: Vec<usize>,
+    #[schema(value_type = Vec<usize>)]
+    shape: Shape,
     #[serde(borrow)]
     #[schema(value_type = String)]
     datatype: Text<'a>,
@@ -85,10 +87,13 @@ struct InputParameters {
     binary_data_size: Option<usize>,
 }
 
+/// The lengths of the dimensions; two in all requests that can be answered.
+pub(super) type Shape = SmallVec<[usize; 2]>;
+
 /// A tensor whose values fit its shape and its type.
 pub(super) struct Tensor<'a> {
     pub(super) name: Text<'a>,
-    pub(super) shape: Vec<usize>,
+    pub(super) shape: Shape,
     pub(super) cells: Vec<Cell<'a>>,
 }
 
@@ -212,7 +217,7 @@ fn tensor<'a>(input: Input<'a>, raw: &mut &'a [u8]) -> Result<Tensor<'a>, String
 
 fn from_json<'a>(data: Data<'a>, shape: &[usize], count: usize) -> Result<Vec<Cell<'a>>, String> {
     let Data { cells, lengths } = data;
-    let fits = if lengths.len() == 1 { cells.len() == count } else { lengths == shape };
+    let fits = if lengths.len() == 1 { cells.len() == count } else { *lengths == *shape };
     if fits {
         return Ok(cells);
     }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use smallvec::SmallVec;
 use utoipa::ToSchema;
 
 use super::request::OutputParameters;
@@ -87,7 +88,7 @@ impl<'a> Wanted<'a> {
     ///
     /// # Errors
     /// Names the first that it has not.
-    pub(super) fn of(&self, kind: &OutputKind) -> Result<Vec<(Output, bool)>, Problem> {
+    pub(super) fn of(&self, kind: &OutputKind) -> Result<SmallVec<[(Output, bool); 3]>, Problem> {
         let all = Output::all(kind);
         let Some(outputs) = &self.outputs else {
             let sent = all.iter().filter(|output| **output != Output::PredictionId);

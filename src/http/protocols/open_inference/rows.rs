@@ -47,9 +47,10 @@ pub(super) fn rows<'a>(
         if shape[0] != first {
             return wrong(format!("the first tensor has {first} rows; send as many"));
         }
-        let feature = joint.feature(&tensor.name.0);
-        let values = tensor.cells.into_iter().map(|cell| cell.value_of(feature));
-        columns.push((tensor.name.0, values.collect()));
+        let name = tensor.name.0;
+        let values = tensor.cells.into_iter();
+        let values = values.map(|cell| cell.value_of(|| joint.feature(&name))).collect();
+        columns.push((name, values));
     }
     Ok(rows_of(columns, first, live))
 }
@@ -72,7 +73,7 @@ fn by_position<'a>(
     let row = |_| {
         let cells = cells.by_ref().take(width).enumerate();
         Features::Ordered(
-            cells.map(|(place, cell)| cell.value_of(schema.features().get(place))).collect(),
+            cells.map(|(place, cell)| cell.value_of(|| schema.features().get(place))).collect(),
         )
     };
     Ok((0..matrix.shape[0]).map(row).collect())
