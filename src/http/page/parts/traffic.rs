@@ -42,6 +42,15 @@ enum Label {
 /// Labels closer than this many percent overlap in a bar of 343 pixels, and of 1,120.
 const APART: [f64; 2] = [10.0, 3.0];
 
+/// The same next to a label at an end of the bar, which begins or ends there.
+const APART_AT_THE_ENDS: [f64; 2] = [14.0, 4.0];
+
+/// How far apart two labels have to be, in a narrow bar and in a wide one.
+fn apart(one: f64, other: f64) -> [f64; 2] {
+    let is_at_an_end = one.min(other) <= 0.0 || one.max(other) >= 100.0;
+    if is_at_an_end { APART_AT_THE_ENDS } else { APART }
+}
+
 impl Traffic {
     pub(super) fn new(status: &Status) -> Traffic {
         let canary = status.canary.as_ref();
@@ -84,13 +93,15 @@ fn ticks(steps: &[f64], now: f64) -> Vec<Tick> {
     let (later, earlier): (Vec<f64>, Vec<f64>) = ends.iter().partition(|end| **end >= now);
     let mut shown: Vec<f64> = Vec::new();
     for end in later.into_iter().chain(earlier.into_iter().rev()) {
-        if shown.iter().all(|other| (end - other).abs() >= APART[0]) {
+        if shown.iter().all(|other| (end - other).abs() >= apart(end, *other)[0]) {
             shown.push(end);
         }
     }
     let label = |end: f64| match shown.contains(&end) {
         true => Label::Always,
-        false if shown.iter().all(|other| (end - other).abs() >= APART[1]) => Label::Wide,
+        false if shown.iter().all(|other| (end - other).abs() >= apart(end, *other)[1]) => {
+            Label::Wide
+        }
         false => Label::Never,
     };
     let tick = |end: &f64| Tick { percent: *end, is_now: *end == now, label: label(*end) };
@@ -117,6 +128,9 @@ mod tests {
             (100.0, false, always),
         ];
         assert_eq!(labels, expected);
+        let at_zero = ticks(&[0.0, 10.0, 50.0], 0.0);
+        let labels: Vec<_> = at_zero.iter().map(|tick| tick.label).collect();
+        assert_eq!(labels, [always, wide, always, always], "0 % begins where the bar does");
         assert_eq!(ticks(&[], 10.0), []);
         assert_eq!(ticks(&[9.0, 10.0], 10.0)[0].label, Label::Never);
     }
