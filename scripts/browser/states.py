@@ -180,7 +180,7 @@ def rolled_back(server: Serin) -> Iterator[None]:
 
 
 # Two failures open it here, which may be chance among so many requests; five in a row are harm.
-@state("Breaker open", "only probes reach the canary", breaker={"failures": 2, "probe_every": "60s"})
+@state("Breaker open", "gets probes only", "Its traffic returns once it answers a probe", breaker={"failures": 2, "probe_every": "60s"})
 def breaker_open(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, traffic_percent=50)
     server.send(2000)
@@ -201,7 +201,7 @@ def monitoring(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Frozen", "The store is lost since", "database is locked", "commands are refused")
+@state("Frozen", "The store has been unavailable since", "database is locked", "commands but a rollback are refused")
 def store_lost(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, plan=plan(1, 5, 10, 25))
     with server.traffic():

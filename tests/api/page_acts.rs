@@ -24,10 +24,10 @@ fn the_buttons_follow_the_state_of_the_rollout() {
     let app = TestApp::spawn();
     assert!(buttons(&app).is_empty(), "{:?}", buttons(&app));
     app.deploy_canary().done();
-    let all = ["Promote", "Pause", "Share", "Slowdown", "Roll back"];
+    let all = ["Promote", "Pause", "Set share", "Slow down", "Roll back"];
     assert_eq!(buttons(&app), all);
     app.post("/admin/pause-canary", &json!({})).done();
-    assert_eq!(buttons(&app), ["Resume", "Promote", "Share", "Slowdown", "Roll back"]);
+    assert_eq!(buttons(&app), ["Resume", "Promote", "Set share", "Slow down", "Roll back"]);
     app.post("/admin/rollback-canary", &json!({})).done();
     assert!(buttons(&app).is_empty(), "{:?}", buttons(&app));
 }

@@ -113,8 +113,7 @@ fn a_rollout_is_frozen_while_its_store_is_lost() {
     let (frozen, lost) = report();
     assert_eq!((frozen.condition, lost.unwrap().since), (Condition::Frozen, since));
     let why = frozen.why.unwrap();
-    let goes_on =
-        "Serving goes on with 10 %; the rollout is frozen; commands are refused but a rollback.";
+    let goes_on = "Serving goes on with 10 %; the rollout is frozen; all commands but a rollback are refused.";
     assert!(why.contains("disk is full") && why.ends_with(goes_on), "{why}");
     assert!(frozen.next.contains("serin rollback takes the canary"), "{}", frozen.next);
     assert!(frozen.notes.iter().all(|note| !note.contains("disk is full")), "{:?}", frozen.notes);

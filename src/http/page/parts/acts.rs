@@ -140,6 +140,10 @@ pub(super) fn deployment(status: &Status, (file, version): (&str, &str), how: &D
 }
 
 fn of_rollout(status: &Status, canary: &str) -> Vec<Act> {
+    if status.store_lost.is_some() {
+        // All others are refused.
+        return vec![rollback(status, canary)];
+    }
     let mut acts = Vec::new();
     match status.state {
         RolloutState::AwaitingApproval => acts.push(Act {
@@ -243,7 +247,7 @@ fn share(status: &Status, canary: &str) -> Act {
         id: id_of("set-traffic"),
         route: "set-traffic",
         color: "",
-        label: "Share",
+        label: "Set share",
         question: format!("Which share of the traffic is {canary} to get?"),
         consequences: vec!["A new step begins: its requests are counted from zero.".to_owned()],
         fields: vec![Field::Percent("percent", status.traffic_percent)],
@@ -252,13 +256,15 @@ fn share(status: &Status, canary: &str) -> Act {
 }
 
 fn slowdown(status: &Status, canary: &str) -> Act {
-    let (question, consequence, confirm) = match status.simulate_slowdown {
+    let (label, question, consequence, confirm) = match status.simulate_slowdown {
         true => (
+            "End slowdown",
             format!("End the slowdown of {canary}?"),
             "Its predictions are no longer delayed.".to_owned(),
             "End the slowdown",
         ),
         false => (
+            "Slow down",
             format!("Slow {canary} down, to rehearse a rollback?"),
             format!(
                 "Each of its predictions takes {} ms longer, for real clients too, until you end it.",
@@ -271,7 +277,7 @@ fn slowdown(status: &Status, canary: &str) -> Act {
         id: id_of("toggle-slowdown"),
         route: "toggle-slowdown",
         color: "",
-        label: "Slowdown",
+        label,
         question,
         consequences: vec![consequence],
         fields: Vec::new(),
@@ -294,5 +300,39 @@ fn rollback(status: &Status, canary: &str) -> Act {
         ],
         fields: vec![REASON, Field::Choice { name: "quarantine", label: "Quarantine the model" }],
         confirm: "Roll back now",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::service::status::report::tests::rollout;
+
+    fn labels(status: &Status) -> Vec<&'static str> {
+        Acts::new(status).acts.iter().map(|act| act.label).collect()
+    }
+
+    #[test]
+    fn without_its_store_a_server_offers_a_rollback_alone() {
+        let lost =
+            json!({ "store_lost": { "since": "2026-11-25T14:05:00Z", "cause": "disk full" } });
+        assert_eq!(labels(&rollout("pass", Some(0.0), lost)), ["Roll back"]);
+        let slow = rollout("pass", Some(0.0), json!({ "simulate_slowdown": true }));
+        let all = ["Promote", "Pause", "Set share", "End slowdown", "Roll back"];
+        assert_eq!(labels(&slow), all);
+    }
+
+    #[test]
+    fn an_open_breaker_takes_the_color_off_a_promotion() {
+        let open = json!({ "state": "open", "consecutive_failures": 5, "opened": 1 });
+        for (breaker, color, confirm) in
+            [(json!(null), "go", "Promote now"), (open, "", "Promote anyway")]
+        {
+            let status = rollout("pass", Some(0.0), json!({ "breaker": breaker }));
+            let acts = Acts::new(&status).acts;
+            assert_eq!((acts[0].color, acts[0].confirm), (color, confirm));
+        }
     }
 }

@@ -24,6 +24,7 @@ use crate::service::status::overview::RolloutStatus;
 use crate::service::status::overview::Status;
 use crate::service::status::plan::NextAction;
 use crate::text::lists::list;
+use crate::text::numbers::count;
 
 /// How a rollout is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -75,15 +76,21 @@ impl Headline {
         match (&status.rollout, &status.canary) {
             (Some(rollout), Some(canary)) => {
                 let (condition, why) = running(status, rollout, rows, times);
-                let text = format!(
-                    "{} gets {} % of the traffic{}",
-                    canary.name,
-                    status.traffic_percent,
-                    shadow(status)
-                );
+                let text = match condition {
+                    Condition::BreakerOpen => {
+                        let stable = &status.stable.version.name;
+                        format!("{} gets probes only; {stable} answers", canary.name)
+                    }
+                    _ => format!(
+                        "{} gets {} % of the traffic{}",
+                        canary.name,
+                        status.traffic_percent,
+                        shadow(status)
+                    ),
+                };
                 Headline { condition, text, why: Some(why) }
             }
-            (None, _) | (_, None) => idle(status, times),
+            (None, _) | (_, None) => idle(status, rows, times),
         }
     }
 }
@@ -95,7 +102,7 @@ fn shadow(status: &Status) -> String {
     }
 }
 
-fn idle(status: &Status, times: &Times) -> Headline {
+fn idle(status: &Status, rows: &[MetricRow], times: &Times) -> Headline {
     let stable = &status.stable;
     let since = format!("{} since {}", stable.version.name, times.time(stable.since));
     let Some(last) = &status.last_rollout else {
@@ -124,7 +131,7 @@ fn idle(status: &Status, times: &Times) -> Headline {
         (Outcome::Promoted, Some(monitored)) => {
             let until = times.time(monitored.until);
             let then = match monitored.action {
-                HarmAction::Revert => format!("reverts to {}", monitored.previous),
+                HarmAction::Revert => format!("leads back to {}", monitored.previous),
                 HarmAction::Report => "is reported".to_owned(),
             };
             Headline {
@@ -132,6 +139,9 @@ fn idle(status: &Status, times: &Times) -> Headline {
                 text: format!("{name}, promoted at {at}, by late labels until {until}"),
                 why: Some(match &monitored.harm {
                     Some(harm) => harm.clone(),
+                    None if rows.iter().all(|row| row.state == MetricState::Off) => {
+                        format!("No label has come yet, so nothing is judged; harm {then}.")
+                    }
                     None => format!("No harm in late labels so far; harm {then}."),
                 }),
             }
@@ -160,7 +170,7 @@ fn running(
         && breaker.is_none()
     {
         let why = format!(
-            "The store is lost since {}: {}. Serving goes on with {} %; the rollout is frozen; commands are refused but a rollback.",
+            "The store has been unavailable since {}: {}. Serving goes on with {} %; the rollout is frozen; all commands but a rollback are refused.",
             times.time(lost.since),
             lost.cause,
             status.traffic_percent
@@ -196,7 +206,8 @@ fn running(
     if let Some(breaker) = breaker {
         let failures = breaker.consecutive_failures;
         let why = format!(
-            "The canary failed {failures} requests in a row; {} answers, only probes reach the canary.",
+            "It failed {} in a row, so {} answers in its place.",
+            count(u64::from(failures), "request"),
             status.stable.version.name
         );
         return (Condition::BreakerOpen, why);

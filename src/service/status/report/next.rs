@@ -7,6 +7,7 @@ use super::rows::MetricRow;
 use super::rows::MetricState;
 use super::words::Times;
 use super::words::duration;
+use crate::canary::Verdict;
 use crate::canary::policy::plan::AtDeadline;
 use crate::canary::policy::plan::PlannedStep;
 use crate::canary::traffic::weight::Weight;
@@ -74,7 +75,8 @@ fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
     let choice = match condition {
         Condition::Harm => decide("roll back (serin rollback)"),
         Condition::BreakerOpen => {
-            "serin probes the canary and does not roll it back by itself. You decide: roll back (serin rollback)."
+            "Its traffic returns once it answers a probe; serin does not roll it back by itself. You decide: roll back \
+             (serin rollback)."
                 .to_owned()
         }
         Condition::Healthy | Condition::Warning => {
@@ -107,19 +109,19 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
     let deadline = plan.deadline_at.map(|deadline| times.time(deadline));
     let at_deadline = match (plan.plan.at_deadline, deadline) {
         (AtDeadline::RollBack, Some(deadline)) => {
-            format!("; otherwise the rollout ends at {deadline}")
+            format!(" Without a decision the canary is rolled back at {deadline}.")
         }
         (AtDeadline::Hold, _) | (AtDeadline::RollBack, None) => String::new(),
     };
     match status.state {
         RolloutState::Paused => {
             return format!(
-                "You decide: resume (serin resume), or roll back (serin rollback){at_deadline}."
+                "You decide: resume (serin resume), or roll back (serin rollback).{at_deadline}"
             );
         }
         RolloutState::AwaitingApproval => {
             return format!(
-                "You decide: approve (serin resume), or roll back (serin rollback){at_deadline}."
+                "You decide: approve (serin resume), or roll back (serin rollback).{at_deadline}"
             );
         }
         RolloutState::Running | RolloutState::Idle => {}
@@ -152,8 +154,10 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
                 (None, Some(_)) => String::new(),
                 (None, None) => ", once you resume the rollout".to_owned(),
             };
+            let passes = status.health.as_ref().is_some_and(|it| it.verdict == Verdict::Promote);
             let condition = match following {
                 Some(step) if !leads_to_all(step) => "if no guardrail fails",
+                Some(_) | None if passes => "if every guardrail still passes",
                 Some(_) | None => "once every guardrail passes",
             };
             format!("{step}{at} {condition}; a rollback as soon as harm is found.")

@@ -172,7 +172,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             status(monitored),
             Condition::Monitoring,
             "until 2026-11-26 14:05:00 UTC",
-            "reverts to model_v1",
+            "leads back to model_v1",
             "Late labels are judged until 2026-11-26 14:05:00 UTC. To undo the promotion now: serin revert",
         ),
         (
@@ -295,9 +295,9 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
                 "state": "open", "consecutive_failures": 5, "opened": 1 } }),
             ),
             Condition::BreakerOpen,
-            "model_v2",
+            "model_v2 gets probes only; model_v1 answers",
             "failed 5 requests in a row",
-            "serin rollback",
+            "Its traffic returns once it answers a probe",
         ),
         (
             rollout(
