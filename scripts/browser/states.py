@@ -180,7 +180,7 @@ def rolled_back(server: Serin) -> Iterator[None]:
 
 
 # Two failures open it here, which may be chance among so many requests; five in a row are harm.
-@state("Breaker open", "gets probes only", "Its traffic returns once it answers a probe", breaker={"failures": 2, "probe_every": "60s"})
+@state("Breaker open", "gets probes only", "canary, probes only", "Its traffic returns once it answers a probe", breaker={"failures": 2, "probe_every": "60s"})
 def breaker_open(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, traffic_percent=50)
     server.send(2000)
@@ -191,7 +191,7 @@ def breaker_open(server: Serin) -> Iterator[None]:
     yield
 
 
-@state("Promoted", "late labels", post_promotion={"monitor": "24h", "action": "revert"})
+@state("Promoted", "No label has come yet", "Late labels are judged until", post_promotion={"monitor": "24h", "action": "revert"})
 def monitoring(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, traffic_percent=50)
     server.send(100)

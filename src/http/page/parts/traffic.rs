@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::service::serving::circuit_breaker::BreakerState;
 use crate::service::status::Status;
 use crate::service::status::report::facts::facts;
 
@@ -11,6 +12,8 @@ use crate::service::status::report::facts::facts;
 pub(super) struct Traffic {
     /// The canary's share in percent, and its name.
     pub(super) canary: Option<(f64, String)>,
+    /// Whether its circuit breaker keeps its share from it.
+    is_broken: bool,
     /// Stable's share in percent, and its name.
     pub(super) stable: (f64, String),
     /// The share of stable's requests that the canary answers in shadow.
@@ -62,6 +65,7 @@ impl Traffic {
         let shadow = status.shadow.as_ref().map(|shadow| shadow.percent);
         Traffic {
             canary: canary.map(|version| (share, version.name.clone())),
+            is_broken: status.breaker.as_ref().is_some_and(|it| it.state != BreakerState::Closed),
             stable: (100.0 - share, status.stable.version.name.clone()),
             shadow: shadow.filter(|percent| *percent > 0.0),
             ticks: ticks(&steps, share),
