@@ -61,8 +61,7 @@ type Check = fn(&Settings, &HeaderMap) -> Result<(), Problem>;
 
 /// A route: its path, the requests that it takes, and its handler.
 ///
-/// It is a service of its own. actix-web's resources choose among routes and extractors, in boxed futures that cost as
-/// much as a prediction.
+/// It is a service of its own: actix-web's resources choose among routes, guards and extractors, each in a boxed future.
 pub struct Route {
     path: String,
     methods: &'static [Method],
