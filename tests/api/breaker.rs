@@ -9,6 +9,7 @@ use crate::client::CUSTOMER;
 use crate::harness::Setup;
 use crate::harness::TestApp;
 use crate::misbehaving::Misbehavior;
+use crate::raw;
 
 fn app_with(misbehavior: Misbehavior, failures: u32, probe_every: Duration) -> TestApp {
     let app = Setup::new()
@@ -126,8 +127,19 @@ fn a_stable_that_answers_most_fallbacks_does_not_excuse_the_canary() {
 
 #[test]
 fn a_canary_whose_breaker_is_open_is_promoted_by_force_only() {
-    let app = Setup::new().given(|given| given.allow_injection = true).spawn();
-    app.deploy_canary_with(&json!({ "model_path": "model_v2.bin", "traffic_percent": 50 })).done();
+    // Two failures open the breaker, and are too few for the judge.
+    let app = Setup::new()
+        .given(|given| {
+            given.breaker.failures = 2;
+            given.breaker.probe_every = Duration::from_secs(3600);
+            given.allow_injection = true;
+        })
+        .spawn();
+    // What a busy machine adds to a latency is no harm here.
+    let wide = json!({ "name": "latency", "tolerated": { "relative": 9.0 }, "accepted": { "relative": 18.0 } });
+    let policy = json!({ "metrics": [wide] });
+    let canary = json!({ "model_path": "model_v2.bin", "traffic_percent": 50, "policy": policy });
+    app.deploy_canary_with(&canary).done();
     (0..2000).for_each(|_| drop(app.predict().done()));
     app.post("/admin/inject", &json!({ "error_rate": 1.0 })).done();
     while app.status()["breaker"]["state"] == "closed" {
@@ -138,7 +150,7 @@ fn a_canary_whose_breaker_is_open_is_promoted_by_force_only() {
     let items = report["checklists"][0]["items"].as_array().unwrap();
     let open = json!("The circuit breaker is closed");
     assert!(items.iter().any(|it| it["text"] == open && it["state"] == "refused"), "{items:?}");
-    let page = app.get("/").text;
+    let page = raw::request(app.address, "GET /", &["accept: text/html"], b"").text;
     assert!(
         page.contains("its circuit breaker is open") && page.contains("Promote anyway"),
         "{page}"
