@@ -6,13 +6,16 @@
 //! token that promotes; a token of their own closes them. It also opens the verdict, which is in the metrics, too.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::http::header;
 use actix_web::http::header::HeaderMap;
 use actix_web::http::header::HeaderName;
 
 use super::problem::Kind;
 use super::problem::Problem;
+use crate::service::log_limit::LogLimit;
 
 /// Who may use `/admin`.
 #[derive(Clone, Debug)]
@@ -201,6 +204,18 @@ pub fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
         ));
     }
     Ok(())
+}
+
+/// Wrong tokens are logged, but cannot fill the log.
+static REFUSED: LogLimit = LogLimit::new();
+
+/// Logs that a request was refused, at this time of the steady clock.
+pub(super) fn log_refused(now: Duration, request: &HttpRequest, problem: &Problem) {
+    if let Some(count) = REFUSED.due(now) {
+        let peer = request.peer_addr().map(|peer| peer.to_string());
+        let (path, peer) = (request.path(), peer.as_deref());
+        tracing::warn!(count, path, peer, "refused: {problem}");
+    }
 }
 
 /// Whether a browser says that the request comes from a page of another origin.

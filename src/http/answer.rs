@@ -28,7 +28,7 @@ use actix_web::web::Bytes;
 use actix_web::web::Data;
 use serde::Serialize;
 
-use super::guard::log_refused;
+use super::access::log_refused;
 use super::problem::Kind;
 use super::problem::Problem;
 use super::reading::body;
@@ -116,7 +116,7 @@ impl Route {
         if let Some(check) = self.check
             && let Err(problem) = check(&shared.settings, request.headers())
         {
-            log_refused(&shared, request, &problem);
+            log_refused(shared.service.serving.clock.steady(), request, &problem);
             return refused(request, payload, &shared, problem.response(request.path())).await;
         }
         if !self.methods.contains(request.method()) {

@@ -1,19 +1,17 @@
 //! What protects `/admin`, reports, metrics and the verdict.
 
 use actix_web::Error;
-use actix_web::HttpRequest;
 use actix_web::body::MessageBody;
 use actix_web::dev::ServiceRequest;
 use actix_web::dev::ServiceResponse;
 use actix_web::http::header::HeaderMap;
 use actix_web::middleware::Next;
 
+use super::access::log_refused;
 use super::answer::refused;
 use super::answer::shared_of;
 use super::problem::Problem;
 use super::settings::Settings;
-use super::shared::Shared;
-use crate::service::log_limit::LogLimit;
 
 /// Protects `/admin`: passes an allowed request on, and answers any other with a problem.
 ///
@@ -28,7 +26,7 @@ pub async fn guard<B: MessageBody + 'static>(
         return Ok(next.call(request).await?.map_into_left_body());
     };
     let (request, payload) = request.into_parts();
-    log_refused(&shared, &request, &problem);
+    log_refused(shared.service.serving.clock.steady(), &request, &problem);
     let response = problem.response(request.path());
     let response = refused(&request, payload, &shared, response).await;
     Ok(ServiceResponse::new(request, response).map_into_right_body())
@@ -59,16 +57,4 @@ pub fn metrics(settings: &Settings, headers: &HeaderMap) -> Result<(), Problem> 
 /// As [`report`].
 pub fn gate(settings: &Settings, headers: &HeaderMap) -> Result<(), Problem> {
     settings.access.check_gate(headers, None, settings.metrics_token.as_ref())
-}
-
-/// Wrong tokens are logged, but cannot fill the log.
-static REFUSED: LogLimit = LogLimit::new();
-
-/// Logs that a request was refused.
-pub(super) fn log_refused(shared: &Shared, request: &HttpRequest, problem: &Problem) {
-    if let Some(count) = REFUSED.due(shared.service.serving.clock.steady()) {
-        let peer = request.peer_addr().map(|peer| peer.to_string());
-        let (path, peer) = (request.path(), peer.as_deref());
-        tracing::warn!(count, path, peer, "refused: {problem}");
-    }
 }

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 
 use super::verdict;
 use crate::canary::Verdict;
+use crate::http::access::log_refused;
 use crate::http::answer::Answer;
 use crate::http::answer::Call;
 use crate::http::answer::text;
-use crate::http::guard::log_refused;
 use crate::http::problem::Kind;
 use crate::http::problem::Problem;
 use crate::http::reading::body;
@@ -158,7 +158,8 @@ pub async fn event(call: Call) -> Answer {
 /// rollback for "no", so that a misspelled one would never roll back and never say why.
 fn read<M: Default + DeserializeOwned>(call: &Call) -> Result<Hook<M>, Problem> {
     let hook = sender(call).and_then(|()| body::parse(&call.body, EXAMPLE));
-    hook.inspect_err(|problem| log_refused(&call.shared, &call.request, problem))
+    let now = call.shared.service.serving.clock.steady();
+    hook.inspect_err(|problem| log_refused(now, &call.request, problem))
 }
 
 /// Checks the sender of a hook.
