@@ -16,6 +16,7 @@ mod journal;
 mod location;
 mod progress;
 mod replica;
+mod rows;
 pub mod sqlite;
 
 pub use artifacts::Artifacts;
@@ -32,6 +33,7 @@ pub use progress::KeyedSamples;
 pub use progress::Progress;
 pub use progress::SeenBefore;
 pub use replica::ReplicaId;
+pub use rows::checksum;
 
 /// A complete store.
 pub trait Store: Journal + EvidenceLog + Artifacts + Progress {}

@@ -66,7 +66,7 @@ fn change(database: &Path, statement: &str) {
     let rows: Vec<(u64, String, String)> =
         select.query_map([], row).unwrap().collect::<Result<_, _>>().unwrap();
     for (sequence, at, event) in rows {
-        let checksum = serin::store::sqlite::checksum(sequence, &at, &event);
+        let checksum = serin::store::checksum(sequence, &at, &event);
         let update = "UPDATE journal SET checksum = ?2 WHERE sequence = ?1";
         connection.execute(update, rusqlite::params![sequence, checksum]).unwrap();
     }

@@ -4,9 +4,9 @@ use rusqlite::OptionalExtension;
 use rusqlite::params;
 
 use super::connection::SqliteStore;
-use super::json::to_json;
 use crate::store::artifacts::Artifacts;
 use crate::store::error::StoreError;
+use crate::store::rows::to_json;
 
 impl Artifacts for SqliteStore {
     fn artifact(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {

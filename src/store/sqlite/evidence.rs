@@ -7,8 +7,6 @@ use rusqlite::Row;
 use rusqlite::params;
 
 use super::connection::SqliteStore;
-use super::json::from_json;
-use super::json::to_json;
 use crate::canary::Chunk;
 use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
@@ -16,6 +14,8 @@ use crate::canary::Monitors;
 use crate::store::error::StoreError;
 use crate::store::evidence::EvidenceLog;
 use crate::store::replica::ReplicaId;
+use crate::store::rows::from_json;
+use crate::store::rows::to_json;
 
 impl EvidenceLog for SqliteStore {
     fn chunks(&self, replica: ReplicaId) -> Result<Vec<Chunk>, StoreError> {

@@ -9,16 +9,15 @@ use rusqlite::TransactionBehavior;
 use rusqlite::params;
 
 use super::connection::SqliteStore;
-use super::json::to_json;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::State;
 use crate::store::error::StoreError;
 use crate::store::journal::Journal;
-
-/// What the checksum of a saved state covers in addition to it. The number changes with [`State`] and with how events
-/// change it, so that a state of another release is not used.
-const STATE: &str = "state 3";
+use crate::store::rows::Row;
+use crate::store::rows::STATE;
+use crate::store::rows::checksum;
+use crate::store::rows::to_json;
 
 impl Journal for SqliteStore {
     fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -31,23 +30,11 @@ impl Journal for SqliteStore {
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = statement.query_map(params![after, limit], |row| {
-            let (sequence, at, event) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            Ok((sequence, at, event, row.get::<_, Vec<u8>>(3)?))
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
         })?;
         rows.map(|row| {
-            let (sequence, at, event, sum): (u64, String, String, Vec<u8>) = row?;
-            let damaged = |cause: String| StoreError::Damaged {
-                what: format!("journal entry {sequence}"),
-                cause,
-            };
-            if sum != checksum(sequence, &at, &event) {
-                return Err(damaged("its checksum does not match".to_owned()));
-            }
-            Ok(Entry {
-                sequence,
-                at: at.parse().map_err(|e: jiff::Error| damaged(e.to_string()))?,
-                event: serde_json::from_str(&event).map_err(|e| damaged(e.to_string()))?,
-            })
+            let (sequence, at, event, checksum): (u64, String, String, Vec<u8>) = row?;
+            Row { sequence, at, event, checksum }.entry()
         })
         .collect()
     }
@@ -87,31 +74,22 @@ impl Journal for SqliteStore {
 
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
         self.check_file()?;
-        let text = to_json("an event", event)?;
+        let Row { sequence, at: text_at, event: text, checksum } =
+            Row::new(expected + 1, at, event)?;
         let mut connection = self.connection.lock();
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let actual = newest_sequence(&transaction)?;
         if actual != expected {
             return Err(StoreError::Conflict { expected, actual });
         }
-        let sequence = expected + 1;
         transaction.execute(
             "INSERT INTO journal (sequence, at, event, checksum) VALUES (?1, ?2, ?3, ?4)",
-            params![sequence, at.to_string(), text, checksum(sequence, &at.to_string(), &text)],
+            params![sequence, text_at, text, checksum],
         )?;
         transaction.commit()?;
         self.has_grown.store(true, Ordering::Relaxed);
         Ok(Entry { sequence, at, event: event.clone() })
     }
-}
-
-/// The checksum of a row: SQLite does not notice a changed byte that is still an event.
-pub fn checksum(sequence: u64, at: &str, event: &str) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&sequence.to_le_bytes()).update(at.as_bytes()).update(event.as_bytes());
-    let mut checksum = [0; 16];
-    hasher.finalize_xof().fill(&mut checksum);
-    checksum
 }
 
 fn newest_sequence(connection: &Connection) -> rusqlite::Result<u64> {

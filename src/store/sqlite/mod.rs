@@ -10,8 +10,6 @@ mod connection;
 mod evidence;
 mod file;
 mod journal;
-mod json;
 mod progress;
 
 pub use connection::SqliteStore;
-pub use journal::checksum;

@@ -6,25 +6,23 @@ use rusqlite::Connection;
 use rusqlite::OptionalExtension;
 use rusqlite::TransactionBehavior;
 use rusqlite::params;
-use serde_json::Value;
 
 use super::connection::SqliteStore;
 use super::evidence::append;
-use super::json::from_json;
-use super::json::to_json;
 use crate::canary::LogRecord;
-use crate::canary::Monitors;
 use crate::store::error::StoreError;
 use crate::store::progress::Checkpoint;
 use crate::store::progress::Progress;
 use crate::store::replica::ReplicaId;
+use crate::store::rows::read_checkpoint;
+use crate::store::rows::to_json;
 
 impl Progress for SqliteStore {
     fn checkpoint(&self, replica: ReplicaId) -> Result<Option<Checkpoint>, StoreError> {
         let select = "SELECT body FROM checkpoint WHERE replica = ?1";
         let text: Option<String> =
             self.connection.lock().query_row(select, [replica.0], |row| row.get(0)).optional()?;
-        text.map(|text| read(&text)).transpose()
+        text.map(|text| read_checkpoint(&text)).transpose()
     }
 
     fn save_checkpoint(
@@ -83,23 +81,6 @@ impl Progress for SqliteStore {
         )?;
         Ok(())
     }
-}
-
-/// Reads a checkpoint. Samples, keys and labels count even where another version has written the monitors.
-fn read(text: &str) -> Result<Checkpoint, StoreError> {
-    from_json("a checkpoint", text).or_else(|damaged| {
-        let (checkpoint, cause) = without_monitors(text).ok_or(damaged)?;
-        tracing::warn!(%cause, "the monitors of the newest checkpoint cannot be read; the rest of it is kept");
-        Ok(checkpoint)
-    })
-}
-
-/// A checkpoint without its monitors, and why they cannot be read; `None` if something else cannot.
-fn without_monitors(text: &str) -> Option<(Checkpoint, serde_json::Error)> {
-    let mut body: Value = serde_json::from_str(text).ok()?;
-    let monitors = body.get_mut("monitors")?.take();
-    let cause = serde_json::from_value::<Monitors>(monitors).err()?;
-    Some((serde_json::from_value(body).ok()?, cause))
 }
 
 /// Adds labels to those of a rollout, and deletes those of all others. The caller commits.
