@@ -26,6 +26,7 @@ use serin::service::Service;
 use serin::service::Settings;
 use serin::service::background::Background;
 use serin::service::clock::SystemClock;
+use serin::service::clock::steady;
 use serin::service::control::registry::Registry;
 use serin::service::serving::predict::Request;
 use serin::service::serving::shadow::queue::Retention;
@@ -118,7 +119,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         feedback: FeedbackPolicy::default(),
         retention: Retention::default(),
     };
-    let store = store::open(&"memory:".parse()?)?;
+    let store = store::open(&"memory:".parse()?, steady())?;
     let registry = Registry::new(folder.path());
     let service = Service::start(settings, store, registry, Arc::new(SystemClock::default()))?;
     let deployment = Deployment { model_path: "model_v2.bin".to_owned(), ..Deployment::default() };

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need, only where it is missing: a C compiler (for the SQLite
 # that is compiled in), curl (for the scenarios), Python with venv (for the originals of imported
-# models; `make .venv/ready` installs the packages) and Chromium (for the page). Rust itself it only
-# checks. On Debian and Ubuntu it uses apt-get, as root or through sudo; elsewhere it says what to install.
+# models; `make .venv/ready` installs the packages), Chromium (for the page), and PostgreSQL with
+# openssl (for the tests of its store). Rust itself it only checks. On Debian and Ubuntu it uses apt-get, as root or through sudo; elsewhere it says what to install.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -53,6 +53,11 @@ has_browser() {
   has chromium || has chromium-browser || has google-chrome
 }
 
+# Debian's programs are not on the path.
+has_postgresql() {
+  has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
+}
+
 missing=()
 has curl || missing+=(curl)
 # The C library's headers are what a bare compiler package leaves out.
@@ -60,12 +65,15 @@ has cc || missing+=(gcc libc6-dev)
 # Debian's Python comes without what `python3 -m venv` needs.
 python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 has_browser || missing+=(chromium-headless-shell)
+has_postgresql || missing+=(postgresql)
+has openssl || missing+=(openssl)
 
 if ((${#missing[@]} > 0)); then
   install_packages "${missing[*]}"
-  for tool in curl cc python3; do
+  for tool in curl cc python3 openssl; do
     has "$tool" || die "$tool is still missing after installing ${missing[*]}"
   done
+  has_postgresql || die "initdb is still missing after installing ${missing[*]}"
 fi
 check_rust
-say "curl, a C compiler, Python, Chromium and Rust are here"
+say "curl, a C compiler, Python, Chromium, PostgreSQL and Rust are here"

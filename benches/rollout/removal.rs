@@ -23,6 +23,7 @@ use serin::service::Command;
 use serin::service::Deployment;
 use serin::service::Service;
 use serin::service::clock::SystemClock;
+use serin::service::clock::steady;
 use serin::service::serving::predict::Request;
 use serin::store;
 use serin::store::Location;
@@ -49,7 +50,8 @@ pub fn measure(folder: &Folder) -> Fallible<bool> {
     let cores = thread::available_parallelism()?.get();
     let threads = cores.saturating_sub(1).max(1);
     let settings = Settings { store: Location::Memory, workers: threads, ..Settings::default() };
-    let (store, clock) = (store::open(&settings.store)?, Arc::new(SystemClock::default()));
+    let (store, clock) =
+        (store::open(&settings.store, steady())?, Arc::new(SystemClock::default()));
     let service = Service::start(settings.service()?, store, folder.registry()?, clock)?;
     let lasts: Vec<CachePadded<Last>> = (0..threads).map(|_| CachePadded::default()).collect();
     let (start, enough) = (now(), AtomicBool::new(false));

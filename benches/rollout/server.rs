@@ -23,6 +23,7 @@ use serin::model::Schema;
 use serin::model::ensure_default_models;
 use serin::service::Service;
 use serin::service::clock::SystemClock;
+use serin::service::clock::steady;
 use serin::service::control::registry::Decoded;
 use serin::service::control::registry::Registry;
 use serin::store;
@@ -125,7 +126,8 @@ impl Server {
             allow_injection: true,
             ..Settings::default()
         };
-        let (store, clock) = (store::open(&settings.store)?, Arc::new(SystemClock::default()));
+        let (store, clock) =
+            (store::open(&settings.store, steady())?, Arc::new(SystemClock::default()));
         let service =
             Arc::new(Service::start(settings.service()?, store, folder.registry()?, clock)?);
         let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -103,7 +103,7 @@ settings! {
     stable: String = DEFAULT_STABLE.to_owned(), flag "FILE";
     /// Library that runs ONNX models: libonnxruntime.so of ONNX Runtime 1.23 or newer
     onnxruntime: Option<PathBuf> = None, flag "FILE";
-    /// Store of the state: sqlite:FILE, or memory: to keep nothing across restarts
+    /// Store of the state: sqlite:FILE, postgres://USER@HOST/DATABASE, or memory: to keep nothing across restarts
     store: Location = Location::Sqlite(PathBuf::from("serin.db")), flag "STORE";
     /// Threads that answer requests [default: one for each core]
     #[serde(deserialize_with = "integer::<1, 1024, _, _>")]

@@ -150,6 +150,7 @@ kinds! {
         VersionFailed: "version_failed", "The version gave no answer";
         StableFailed: "stable_failed", "The stable model failed";
         StoreFailed: "store_failed", "The store failed; nothing changed";
+        StoreUnsure: "store_unsure", "It is not known yet whether the change was saved";
         RollbackPending: "rollback_pending", "The rollback took effect but is not yet in the journal";
         TooManyAnalyses: "too_many_analyses", "Too many analyses";
         FeedbackFull: "feedback_full", NO_LABEL;
@@ -265,6 +266,10 @@ impl Problem {
         }
         if matches!(self.kind, Kind::Overloaded | Kind::TooManyBodies | Kind::TooManyAnalyses) {
             response.insert_header((header::RETRY_AFTER, "1"));
+        }
+        // A database that is back is found within about as long.
+        if self.kind == Kind::StoreFailed {
+            response.insert_header((header::RETRY_AFTER, "5"));
         }
         if self.kind == Kind::Unauthorized {
             response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
@@ -404,7 +409,13 @@ impl Classified for StoreError {
             | StoreError::Open { .. }
             | StoreError::Foreign { .. }
             | StoreError::Damaged { .. }
+            | StoreError::Held { .. }
+            | StoreError::TakenOver { .. }
+            | StoreError::Shortened { .. }
+            | StoreError::Unreachable { .. }
+            | StoreError::Database { .. }
             | StoreError::Sqlite(_) => Kind::StoreFailed,
+            StoreError::Unsure { .. } => Kind::StoreUnsure,
         }
     }
 }

@@ -108,6 +108,7 @@ impl Background {
         // All of them, even if one has panicked.
         let stopped: Vec<io::Result<()>> = self.notify.into_iter().map(stop).collect();
         let notified = stopped.into_iter().collect::<io::Result<()>>();
+        self.service.control.release_store();
         saved.and(driven).and(shadowed).and(queried).and(ticked).and(notified)
     }
 }

@@ -4,6 +4,7 @@
 //! not be skipped and a warm-up must not last for hours. So serin's date continues steadily while anything waits, and
 //! follows the machine's date in between.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
@@ -11,6 +12,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use jiff::Timestamp;
+
+use crate::store::Steady;
 
 /// Time: the wall clock for people, a steady one for durations.
 pub trait Clock: Send + Sync {
@@ -39,6 +42,12 @@ impl Default for SystemClock {
         clock.follow(Timestamp::MIN);
         clock
     }
+}
+
+/// The machine's steady clock, for a store.
+pub fn steady() -> Steady {
+    let clock = SystemClock::default();
+    Arc::new(move || clock.steady())
 }
 
 /// The date, given that at the origin and the time since.

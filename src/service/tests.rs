@@ -214,6 +214,26 @@ fn the_writer_that_loses_the_race_for_the_journal_follows_the_winner() {
 }
 
 #[test]
+fn a_command_whose_answer_was_lost_takes_effect_once_it_is_found_in_the_journal() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 100.0);
+    bench.store.loses_an_answer.store(true, Ordering::SeqCst);
+    let unsure = service.command(Command::Pause, None).unwrap_err().to_string();
+    assert!(unsure.contains("unknown whether it was saved"), "{unsure}");
+    assert_eq!(service.status().revision, 2);
+    service.control.save_or_log().unwrap();
+    assert_eq!((service.status().revision, answer(&service).0), (3, "canary"));
+    bench.store.loses_an_answer.store(true, Ordering::SeqCst);
+    service.command(roll_back(), None).unwrap_err();
+    assert_eq!(answer(&service).0, "stable");
+    service.control.save_or_log().unwrap();
+    service.control.save_or_log().unwrap();
+    let status = service.status();
+    assert_eq!((status.revision, status.canary, answer(&service).0), (4, None, "stable"));
+}
+
+#[test]
 fn a_rollback_that_loses_the_race_still_takes_effect() {
     let bench = Bench::new();
     let (one, two) = (bench.start(), bench.start());

@@ -55,6 +55,70 @@ pub enum StoreError {
         /// Why.
         cause: String,
     },
+    /// Another process writes to the database.
+    #[error(
+        "{store} is in use by another serin ({holder}); stop that process, or use another database or schema: --store \
+         'postgres://..?schema=OTHER'"
+    )]
+    Held {
+        /// The address of the database.
+        store: String,
+        /// Who, where and since when.
+        holder: String,
+    },
+    /// Another process has taken over while this one did not reach the database.
+    #[error(
+        "another serin ({holder}) has taken over {store} while this one did not renew its lease, so nothing can be \
+         saved here; predictions go on; stop one of the two, and restart this one if it is the one to stay"
+    )]
+    TakenOver {
+        /// The address of the database.
+        store: String,
+        /// Who, where and since when.
+        holder: String,
+    },
+    /// The database has lost entries that were saved in it.
+    #[error(
+        "the journal in {store} ends at entry {newest}, and this serin knows entry {known}: the database is an older \
+         copy; restore the newer one, or restart serin to go on from entry {newest}"
+    )]
+    Shortened {
+        /// The address of the database.
+        store: String,
+        /// The newest entry there.
+        newest: u64,
+        /// The newest entry that was there.
+        known: u64,
+    },
+    /// The connection to the database is lost.
+    #[error(
+        "{store} does not answer: {cause}; check the database and the network; serin tries again by itself"
+    )]
+    Unreachable {
+        /// The address of the database.
+        store: String,
+        /// What the operating system, the database or the driver said.
+        cause: String,
+    },
+    /// The connection broke while an entry was written.
+    #[error(
+        "the connection to {store} broke while an entry was written ({cause}), so it is unknown whether it was saved; \
+         serin finds out when the database answers again: read the status then"
+    )]
+    Unsure {
+        /// The address of the database.
+        store: String,
+        /// Why it does not answer.
+        cause: String,
+    },
+    /// The database refused.
+    #[error("{store} failed: {cause}; check the database, its address and the permissions")]
+    Database {
+        /// The address of the database.
+        store: String,
+        /// What the database said.
+        cause: String,
+    },
     /// SQLite failed.
     #[error("the store failed: {0}; check the free space and the permissions of its folder")]
     Sqlite(#[source] rusqlite::Error),

@@ -24,6 +24,14 @@ pub trait Journal: Send + Sync {
     /// See [`StoreError`].
     fn newest_sequence(&self) -> Result<u64, StoreError>;
 
+    /// The newest entries, in order, up to `limit`. A store that does not answer may know them all the same.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    fn newest_entries(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.entries(self.newest_sequence()?.saturating_sub(limit as u64), limit)
+    }
+
     /// Appends an event to a journal whose newest entry is `expected`. Returns once the entry would
     /// survive a power failure.
     ///
@@ -66,6 +74,9 @@ pub trait Journal: Send + Sync {
     fn settle(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// Lets another process open the store at once. Called last: nothing is written after it.
+    fn release(&self) {}
 
     /// The size of the files of the store; `None` if it has none, or they cannot be found. Waits for no writer.
     fn bytes(&self) -> Option<u64> {

@@ -1,4 +1,4 @@
-//! Store location: `memory:` or `sqlite:FILE`.
+//! Store location: `memory:`, `sqlite:FILE` or `postgres://USER@HOST/DATABASE`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -9,8 +9,13 @@ use serde::Deserialize;
 use serde::Serialize;
 use thiserror::Error;
 
+use super::Steady;
 use super::Store;
 use super::error::StoreError;
+use super::postgres::PostgresStore;
+use super::postgres::PostgresUrl;
+use super::postgres::UrlError;
+use super::postgres::without_password;
 use super::sqlite::SqliteStore;
 
 /// Where the store is, as `--store` takes it.
@@ -21,18 +26,32 @@ pub enum Location {
     Memory,
     /// An SQLite file on this machine.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(Box<PostgresUrl>),
 }
 
 /// A location that cannot be parsed.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is not a store; use sqlite:FILE or memory:")]
-pub struct LocationError(String);
+pub enum LocationError {
+    /// It is no kind of store.
+    #[error("{0:?} is not a store; use sqlite:FILE, postgres://USER@HOST/DATABASE or memory:")]
+    Unknown(String),
+    /// A part of the address is wrong.
+    #[error("{address:?}: {cause}")]
+    Postgres {
+        /// The address without its password.
+        address: String,
+        /// Which part, and what is allowed.
+        cause: UrlError,
+    },
+}
 
 impl Location {
     /// Whether it is a file that is not empty.
     pub fn has_contents(&self) -> bool {
         match self {
-            Location::Memory => false,
+            // A database is not a copy of a file that could be incomplete.
+            Location::Memory | Location::Postgres(_) => false,
             Location::Sqlite(file) => file.metadata().is_ok_and(|found| found.len() > 0),
         }
     }
@@ -42,6 +61,10 @@ impl FromStr for Location {
     type Err = LocationError;
 
     fn from_str(text: &str) -> Result<Location, LocationError> {
+        if PostgresUrl::is_meant_by(text) {
+            let wrong = |cause| LocationError::Postgres { address: without_password(text), cause };
+            return text.parse().map(|url| Location::Postgres(Box::new(url))).map_err(wrong);
+        }
         match text.split_once(':') {
             Some(("memory", "")) => Ok(Location::Memory),
             Some(("sqlite", file))
@@ -49,7 +72,7 @@ impl FromStr for Location {
             {
                 Ok(Location::Sqlite(PathBuf::from(file)))
             }
-            Some(_) | None => Err(LocationError(text.to_owned())),
+            Some(_) | None => Err(LocationError::Unknown(without_password(text))),
         }
     }
 }
@@ -73,6 +96,7 @@ impl fmt::Display for Location {
         match self {
             Location::Memory => f.write_str("memory:"),
             Location::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
+            Location::Postgres(url) => write!(f, "{url}"),
         }
     }
 }
@@ -81,10 +105,11 @@ impl fmt::Display for Location {
 ///
 /// # Errors
 /// See [`StoreError`].
-pub fn open(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
+pub fn open(location: &Location, steady: Steady) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(match location {
         Location::Memory => SqliteStore::in_memory()?,
         Location::Sqlite(file) => SqliteStore::open(file)?,
+        Location::Postgres(url) => return Ok(Arc::new(PostgresStore::open(url, steady)?)),
     }))
 }
 
@@ -92,13 +117,14 @@ pub fn open(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
 ///
 /// # Errors
 /// See [`StoreError`]; also for `memory:`, which no other process can read.
-pub fn open_to_read(location: &Location) -> Result<Arc<dyn Store>, StoreError> {
+pub fn open_to_read(location: &Location, steady: Steady) -> Result<Arc<dyn Store>, StoreError> {
     match location {
         Location::Memory => Err(StoreError::Open {
             path: "memory:".to_owned(),
             cause: "no other process can read it".to_owned(),
         }),
         Location::Sqlite(file) => Ok(Arc::new(SqliteStore::open_to_read(file)?)),
+        Location::Postgres(url) => Ok(Arc::new(PostgresStore::open_to_read(url, steady)?)),
     }
 }
 
@@ -108,7 +134,12 @@ mod tests {
 
     #[test]
     fn locations_parse_and_print() {
-        for text in ["memory:", "sqlite:serin.db", "sqlite:/var/lib/serin/state.db"] {
+        for text in [
+            "memory:",
+            "sqlite:serin.db",
+            "sqlite:/var/lib/serin/state.db",
+            "postgres://me@db:5433/models?schema=fraud",
+        ] {
             assert_eq!(text.parse::<Location>().unwrap().to_string(), text);
         }
     }
@@ -124,8 +155,13 @@ mod tests {
             "serin.db",
             "sqlite:a\0b",
             "sqlite::memory:",
+            "postgres:db",
+            "postgre://me:secret@db/d",
+            "postgres://me:secret@db",
+            "postgres://me:secret@db/d?schema=A",
         ] {
-            assert!(text.parse::<Location>().is_err(), "{text:?} was accepted");
+            let error = text.parse::<Location>().unwrap_err().to_string();
+            assert!(!error.contains("secret"), "{error}");
         }
     }
 }

@@ -5,7 +5,7 @@
 //! - [`Artifacts`]: the model files of stable and canary.
 //! - [`Progress`]: checkpoints of the current step, and how far notifications were delivered.
 //!
-//! A [`Store`] is all four; `sqlite` implements it, in a file or in memory. Checkpoints and evidence are keyed
+//! A [`Store`] is all four. `sqlite` implements it in a file or in memory, `postgres` in a database. Checkpoints and evidence are keyed
 //! by replica. A store decides nothing, and its calls block: the service makes them off the threads that
 //! answer predictions.
 
@@ -14,10 +14,14 @@ mod error;
 mod evidence;
 mod journal;
 mod location;
+pub mod postgres;
 mod progress;
 mod replica;
 mod rows;
 pub mod sqlite;
+
+use std::sync::Arc;
+use std::time::Duration;
 
 pub use artifacts::Artifacts;
 pub use error::StoreError;
@@ -34,6 +38,9 @@ pub use progress::Progress;
 pub use progress::SeenBefore;
 pub use replica::ReplicaId;
 pub use rows::checksum;
+
+/// A steady clock: the time since some moment. A store reads no clock of its own.
+pub type Steady = Arc<dyn Fn() -> Duration + Send + Sync>;
 
 /// A complete store.
 pub trait Store: Journal + EvidenceLog + Artifacts + Progress {}

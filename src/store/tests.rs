@@ -1,9 +1,16 @@
 //! One suite for every store.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::Once;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
+use self::cluster::Cluster;
+use super::postgres::PostgresStore;
 use super::sqlite::SqliteStore;
 use super::*;
 use crate::canary::Chunk;
@@ -20,6 +27,12 @@ use crate::canary::rollout::state::Slowdown;
 
 #[path = "file_tests.rs"]
 mod file;
+
+#[path = "postgres_tests.rs"]
+mod postgres;
+
+#[path = "../../tests/shared/postgres.rs"]
+mod cluster;
 
 const ONLY: ReplicaId = ReplicaId::ONLY;
 
@@ -70,11 +83,32 @@ fn checkpoint(rollout: u64, requests: u64) -> Checkpoint {
     }
 }
 
-/// Runs a test on a store in memory and on a file.
+/// Runs a test on a store in memory, on a file and on a database.
 fn on_each(test: impl Fn(&dyn Store)) {
     test(&SqliteStore::default());
     let folder = tempfile::tempdir().unwrap();
     test(&SqliteStore::open(&folder.path().join("serin.db")).unwrap());
+    test(&in_database());
+}
+
+/// A new store in the database of the tests.
+fn in_database() -> PostgresStore {
+    PostgresStore::open(&Cluster::shared().fresh_url().parse().unwrap(), steady()).unwrap()
+}
+
+/// A clock that goes about as fast as the machine's.
+fn steady() -> Steady {
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        std::thread::spawn(|| {
+            loop {
+                std::thread::sleep(Duration::from_millis(10));
+                PASSED.fetch_add(10, Ordering::Relaxed);
+            }
+        });
+    });
+    Arc::new(|| Duration::from_millis(PASSED.load(Ordering::Relaxed)))
 }
 
 /// A journal with these sequences.
@@ -164,9 +198,10 @@ fn of_two_writers_who_saw_the_same_journal_one_succeeds() {
 #[test]
 fn of_many_writers_at_once_exactly_one_succeeds() {
     let folder = tempfile::tempdir().unwrap();
-    let stores: [Box<dyn Store>; 2] = [
+    let stores: [Box<dyn Store>; 3] = [
         Box::new(SqliteStore::default()),
         Box::new(SqliteStore::open(&folder.path().join("serin.db")).unwrap()),
+        Box::new(in_database()),
     ];
     for store in &stores {
         let won: usize = std::thread::scope(|scope| {

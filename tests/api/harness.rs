@@ -18,6 +18,7 @@ use serin::model::ensure_default_models;
 use serin::model::training::defaults::DEFAULT_MODELS;
 use serin::service::Service;
 use serin::service::clock::SystemClock;
+use serin::service::clock::steady;
 use serin::service::control::registry::Registry;
 use serin::store;
 use serin::store::Location;
@@ -216,12 +217,12 @@ impl Setup {
 /// that another test has just forked holds this test's files until its exec. 10 seconds are long enough for both.
 pub fn store_once_free(location: &Location) -> Arc<dyn Store> {
     for _ in 0..5000 {
-        match store::open(location) {
+        match store::open(location, steady()) {
             Err(StoreError::InUse { .. }) => std::thread::sleep(Duration::from_millis(2)),
             opened => return opened.unwrap(),
         }
     }
-    store::open(location).unwrap()
+    store::open(location, steady()).unwrap()
 }
 
 /// The bytes of the default models, trained once for all tests.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use serde_json::json;
 use serin::canary::Event;
 use serin::canary::Version;
+use serin::service::clock::steady;
 use serin::store;
 use serin::store::Location;
 use serin::store::StoreError;
@@ -189,7 +190,7 @@ fn a_stop_does_not_wait_for_idle_connections() {
 fn a_store_has_one_server() {
     let app = TestApp::spawn_durable();
     let location = Location::Sqlite(app.database());
-    let error = store::open(&location).err().unwrap();
+    let error = store::open(&location, steady()).err().unwrap();
     assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
     let text = error.to_string();
     for word in [app.database().to_str().unwrap(), "in use by another serin", "--store"] {
@@ -213,7 +214,7 @@ fn a_file_that_is_not_a_store_is_refused_and_left_alone() {
     // A store that was never written leaves no file.
     let [name, file, digest] = ["v1", "v1.bin", "d"].map(str::to_owned);
     let first = Event::Initialized { stable: Version { name, file, digest } };
-    let written = store::open(&Location::Sqlite(newer.clone())).unwrap();
+    let written = store::open(&Location::Sqlite(newer.clone()), steady()).unwrap();
     written.append(0, Timestamp::UNIX_EPOCH, &first).unwrap();
     drop(written);
     let connection = rusqlite::Connection::open(&newer).unwrap();
@@ -225,12 +226,14 @@ fn a_file_that_is_not_a_store_is_refused_and_left_alone() {
         (&newer, "schema 99, written by a newer serin"),
     ] {
         let before = fs::read(file).unwrap();
-        let error = store::open(&Location::Sqlite(file.clone())).err().unwrap().to_string();
+        let error =
+            store::open(&Location::Sqlite(file.clone()), steady()).err().unwrap().to_string();
         for word in [file.to_str().unwrap(), why, "--store"] {
             assert!(error.contains(word), "{word} is not in {error:?}");
         }
         assert_eq!(fs::read(file).unwrap(), before, "{why}");
     }
-    let folder_error = store::open(&Location::Sqlite(folder.path().to_owned())).err().unwrap();
+    let folder_error =
+        store::open(&Location::Sqlite(folder.path().to_owned()), steady()).err().unwrap();
     assert!(folder_error.to_string().contains("cannot open"), "{folder_error}");
 }

@@ -18,6 +18,7 @@ use crate::cli::settings::Settings;
 use crate::http;
 use crate::service::Service;
 use crate::service::clock::SystemClock;
+use crate::service::clock::steady;
 use crate::service::control::registry::Registry;
 use crate::store;
 use crate::store::Location;
@@ -52,7 +53,7 @@ impl Server {
         };
         let service = Service::start(
             settings.service()?,
-            store::open(&settings.store)?,
+            store::open(&settings.store, steady())?,
             Registry::new(models),
             Arc::new(SystemClock::default()),
         )?;

@@ -15,6 +15,7 @@ use crate::cli::exit::INCONCLUSIVE;
 use crate::cli::show;
 use crate::cli::show::outln;
 use crate::cli::show::styled;
+use crate::service::clock::steady;
 use crate::service::control::audit;
 use crate::service::control::audit::Limit;
 use crate::service::control::audit::Outcome;
@@ -59,7 +60,7 @@ struct Summary {
 /// When the store cannot be read, has no such rollout, or the other policy is invalid.
 pub fn run(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let location: Location = args.store.parse()?;
-    let store = store::open_to_read(&location)?;
+    let store = store::open_to_read(&location, steady())?;
     let mut rollouts = audit::rollouts(&*store)?;
     let last = rollouts.len() as u64;
     if last == 0 {

@@ -16,6 +16,7 @@ use crate::canary::judge::tuning::past_rollout::Standing;
 use crate::canary::observed::increment::Increment;
 use crate::canary::policy::source::Source;
 use crate::cli::show::outln;
+use crate::service::clock::steady;
 use crate::service::control::audit;
 use crate::service::control::audit::RolloutRecord;
 use crate::service::status::report::words::duration;
@@ -40,7 +41,7 @@ pub struct TuneArgs {
 /// When the store cannot be read.
 pub fn run(args: &TuneArgs) -> anyhow::Result<ExitCode> {
     let location: Location = args.store.parse()?;
-    let store = store::open_to_read(&location)?;
+    let store = store::open_to_read(&location, steady())?;
     let records = audit::rollouts(&*store)?;
     let past: anyhow::Result<Vec<PastRollout>> =
         records.iter().map(|record| past(&*store, record)).collect();

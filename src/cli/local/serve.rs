@@ -24,6 +24,7 @@ use crate::model::ensure_default_models;
 use crate::model::kinds::onnx::runtime;
 use crate::service::Service;
 use crate::service::clock::SystemClock;
+use crate::service::clock::steady;
 use crate::service::control::registry::Registry;
 use crate::store;
 use crate::text::files::write_whole;
@@ -72,7 +73,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     // Bind once before opening the store, so that a failed start leaves it unchanged.
     drop(TcpListener::bind(&settings.listen).with_context(cannot_listen)?);
     let had_contents = settings.store.has_contents();
-    let store = store::open(&settings.store)?;
+    let store = store::open(&settings.store, steady())?;
     let new = store.newest_sequence()? == 0;
     if new && had_contents {
         tracing::warn!(

@@ -118,7 +118,7 @@ impl Control {
         if let Err(cause) = &saved {
             tracing::error!(%cause, "samples could not be saved; trying again");
         }
-        let retried = self.retry_rollback();
+        let retried = self.retry_rollback().and_then(|()| self.follow_unsure_entry());
         if let Err(cause) = &retried {
             tracing::error!(%cause, "trying again");
         }

@@ -78,6 +78,25 @@ impl Control {
         Ok(())
     }
 
+    /// Follows an entry that was saved although its command has failed.
+    pub(crate) fn follow_unsure_entry(&self) -> Result<(), CommandError> {
+        if !self.store_health.is_unsure.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let mut ledger = self.ledger.lock();
+        // A pending rollback is appended again, and follows the journal if it is there already.
+        if ledger.pending_rollback.is_none() && self.store.newest_sequence()? > ledger.revision {
+            let before = ledger.state.clone();
+            self.catch_up(&mut ledger, &before)?;
+            tracing::info!(
+                revision = ledger.revision,
+                "the last command is in the journal after all"
+            );
+        }
+        self.store_health.is_unsure.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     fn set_pending(&self, ledger: &mut Ledger, pending: Option<PendingRollback>) {
         self.store_health.is_rollback_pending.store(pending.is_some(), Ordering::Relaxed);
         ledger.pending_rollback = pending;
@@ -159,6 +178,9 @@ impl Control {
         at: Timestamp,
         cause: StoreError,
     ) -> CommandError {
+        if let StoreError::Unsure { .. } = cause {
+            self.store_health.is_unsure.store(true, Ordering::Relaxed);
+        }
         if !event.is_rollback() {
             return cause.into();
         }

@@ -92,6 +92,8 @@ pub(crate) struct StoreHealth {
     is_failing: AtomicBool,
     /// Whether a rollback is not in the journal yet.
     pub(crate) is_rollback_pending: AtomicBool,
+    /// Whether it is unknown if the newest command is in the journal.
+    pub(crate) is_unsure: AtomicBool,
 }
 
 impl StoreHealth {

@@ -94,6 +94,11 @@ impl Control {
         Delivery::all(&self.notifications, &self.store, &self.clock)
     }
 
+    /// Lets another process open the store at once. Nothing is saved after it.
+    pub(crate) fn release_store(&self) {
+        self.store.release();
+    }
+
     /// The model files.
     pub fn registry(&self) -> &Registry {
         &self.registry

@@ -65,8 +65,7 @@ impl Control {
     /// # Errors
     /// When the store cannot be read.
     pub fn newest_history(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
-        let after = self.store.newest_sequence()?.saturating_sub(limit as u64);
-        self.store.entries(after, limit)
+        self.store.newest_entries(limit)
     }
 
     /// The metrics as text.

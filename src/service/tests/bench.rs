@@ -47,6 +47,8 @@ pub(in crate::service) struct Disk {
     pub(in crate::service) keeps_no_evidence: AtomicBool,
     /// Whether its journal is shorter than the writer expects, as after a backup was restored.
     pub(in crate::service) is_behind: AtomicBool,
+    /// Whether the answer to the next append is lost.
+    pub(in crate::service) loses_an_answer: AtomicBool,
     /// Whether the checkpoint is gone.
     pub(in crate::service) has_lost_its_checkpoint: AtomicBool,
     /// Whether the checkpoint cannot be read, as one with unknown buckets.
@@ -95,7 +97,12 @@ impl Journal for Disk {
         if self.is_behind.load(Ordering::SeqCst) {
             return Err(StoreError::Conflict { expected, actual: expected - 1 });
         }
-        self.inner.append(expected, at, event)
+        let entry = self.inner.append(expected, at, event);
+        if self.loses_an_answer.swap(false, Ordering::SeqCst) {
+            let (store, cause) = ("db".to_owned(), "connection closed".to_owned());
+            return Err(StoreError::Unsure { store, cause });
+        }
+        entry
     }
 }
 
