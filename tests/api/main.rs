@@ -99,5 +99,10 @@ mod restart;
 
 mod process;
 
+mod postgres;
+
+#[path = "../shared/postgres.rs"]
+mod cluster;
+
 #[path = "../crash/binary.rs"]
 mod binary;

@@ -177,7 +177,9 @@ fn programs() -> PathBuf {
         std::env::split_paths(&path).find(|folder| folder.join("initdb").exists())
     };
     let newest = found.pop().map(|(_, path)| path).or_else(on_path);
-    newest.expect("PostgreSQL is not installed and its tests need it; run scripts/setup.sh")
+    newest.unwrap_or_else(|| {
+        panic!("PostgreSQL is not installed and its tests need it; run scripts/setup.sh")
+    })
 }
 
 /// Gives the folder to a user who may run PostgreSQL, if this is root.

@@ -125,8 +125,8 @@ fn migrate(session: &mut Session, url: &PostgresUrl) -> Result<(), Failure> {
         return Err(foreign(url, cause).into());
     }
     let found = match found(session, url)? {
-        Some(newer) if newer > VERSION || newer < 0 => {
-            return Err(foreign(url, of_version(newer)).into());
+        Some(other) if !(0..=VERSION).contains(&other) => {
+            return Err(foreign(url, of_version(other)).into());
         }
         Some(version) => version,
         None => {

@@ -1,0 +1,300 @@
+//! The binary on a PostgreSQL store: restarts, a database that goes away and returns, and one serin at a time.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::binary::Process;
+use crate::binary::serin;
+use crate::client::Client;
+use crate::cluster::Cluster;
+use crate::cluster::fresh_schema;
+use crate::process::folder;
+use crate::raw;
+use crate::replay::answer;
+
+/// `serin serve` on this store, its log at the level of the default.
+fn start(folder: &Path, store: &str) -> Process {
+    let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+    Process::start_logging(folder, log, &["--store", store])
+}
+
+fn serve(folder: &Path, store: &str) -> (Process, Client) {
+    let mut process = start(folder, store);
+    let address = process.address(folder);
+    (process, Client::new(address, None))
+}
+
+/// What it says on its way to code 2.
+fn refused(folder: &Path, store: &str) -> String {
+    let command = ["serve", "--listen", "127.0.0.1:0", "--models", "models", "--store", store];
+    let output = serin(folder).args(command).output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+    text
+}
+
+/// The status once this is so, which takes less than 30 seconds.
+#[track_caller]
+fn until(client: &Client, what: &str, is_so: impl Fn(&Value) -> bool) -> Value {
+    let began = Instant::now();
+    loop {
+        let status = client.status();
+        if is_so(&status) {
+            return status;
+        }
+        assert!(began.elapsed() < Duration::from_secs(30), "{what}: {status}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn kill_minus_nine_loses_no_acknowledged_command_in_a_database() {
+    let folder = folder();
+    let store = Cluster::shared().fresh_url();
+    let (mut process, client) = serve(folder.path(), &store);
+    client.deploy_canary().done();
+    client.set_traffic(50).done();
+    client.predict_times(200);
+    client.pause_canary().done();
+    // The evidence is saved once a second.
+    std::thread::sleep(Duration::from_millis(2500));
+    let before = client.standing();
+    let of_canary = before["tracks"]["canary"]["samples"].as_u64().unwrap();
+    let killed = process.id();
+    process.kill();
+
+    let began = Instant::now();
+    let (process, client) = serve(folder.path(), &store);
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let waits = format!("the store is held by another serin (process {killed} on host");
+    assert!(log.contains(&waits) && log.contains("starts within"), "{log}");
+    assert_eq!(client.standing(), before);
+    assert!(of_canary > 50, "{before}");
+    // A stop gives the lease back.
+    assert_eq!(process.terminate().code(), Some(0));
+    let began = Instant::now();
+    let (_process, client) = serve(folder.path(), &store);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert_eq!(client.standing(), before);
+
+    let replayed = serin(folder.path())
+        .args(["replay", "--json", "--store", &store])
+        .stdout(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(answer(&replayed, 0)["store"], store);
+    let tuned = serin(folder.path()).args(["tune", "--store", &store]).output().unwrap();
+    let text = String::from_utf8_lossy(&tuned.stderr);
+    assert!(!text.contains("cannot") && !text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn a_second_serin_on_a_database_is_refused() {
+    let folder = folder();
+    let store = Cluster::shared().fresh_url();
+    let (process, client) = serve(folder.path(), &store);
+    let text = refused(folder.path(), &store);
+    let holder = format!("in use by another serin (process {} on host", process.id());
+    assert!(text.contains(&holder) && text.contains("stop that process"), "{text}");
+    client.deploy_canary().done();
+}
+
+#[test]
+fn of_eight_servers_that_start_at_once_on_an_empty_database_one_serves() {
+    let store = Cluster::shared().fresh_url();
+    let folders: Vec<_> = (0..8).map(|_| folder()).collect();
+    let _started: Vec<_> = folders.iter().map(|folder| start(folder.path(), &store)).collect();
+    let ended = |folder: &tempfile::TempDir| {
+        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        (folder.path().join("port").exists(), log.contains("in use by another serin"), log)
+    };
+    let began = Instant::now();
+    loop {
+        let outcomes: Vec<_> = folders.iter().map(ended).collect();
+        let count =
+            |of: fn(&(bool, bool, String)) -> bool| outcomes.iter().filter(|it| of(it)).count();
+        if (count(|it| it.0), count(|it| it.1)) == (1, 7) {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_secs(60), "{outcomes:?}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[test]
+fn predictions_go_on_while_the_database_is_gone_and_the_rollout_goes_on_after_it() {
+    let mut cluster = Cluster::start();
+    let folder = folder();
+    let (process, client) = serve(folder.path(), &cluster.url("serin"));
+    let address = process_address(folder.path());
+    client.deploy_canary().done();
+    client.set_traffic(50).done();
+    let (is_over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        // A test that fails ends, too.
+        let _over = Over(&is_over);
+        for _ in 0..4 {
+            let (is_over, answered) = (&is_over, &answered);
+            scope.spawn(move || {
+                let client = Client::new(address, None);
+                while !is_over.load(Ordering::SeqCst) {
+                    client.predict().done();
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        std::thread::sleep(Duration::from_secs(1));
+        cluster.end();
+        let frozen = until(&client, "frozen", |it| it["report"]["condition"] == "frozen");
+        let lost = frozen["store_lost"]["cause"].as_str().unwrap();
+        assert!(lost.contains("does not answer"), "{lost}");
+        let before = answered.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_secs(3));
+        assert!(answered.load(Ordering::SeqCst) > before + 100);
+        let command = client.set_traffic(75);
+        assert_eq!((command.status, command.body["code"].as_str()), (503, Some("store_failed")));
+        assert_eq!(command.header("retry-after"), "5");
+        assert_eq!(client.get("/readyz").status, 200);
+        let page = raw::request(address, "GET /", &["accept: text/html"], b"");
+        assert_eq!(page.status, 200, "{}", page.text);
+        assert!(page.text.contains("does not answer"), "{}", page.text);
+
+        cluster.resume();
+        until(&client, "the database is back", |it| it["store_lost"].is_null());
+        client.set_traffic(75).done();
+    });
+    // What was observed meanwhile is in the store.
+    let before = client.standing();
+    assert_eq!(before["traffic_percent"], 75.0);
+    let entries = client.history().len();
+    assert_eq!(process.terminate().code(), Some(0));
+    let (_process, client) = serve(folder.path(), &cluster.url("serin"));
+    let after = client.standing();
+    assert_eq!(client.history().len(), entries);
+    for field in ["revision", "traffic_percent", "tracks"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+}
+
+#[test]
+fn a_rollback_takes_effect_without_the_database_and_is_saved_when_it_returns() {
+    let mut cluster = Cluster::start();
+    let folder = folder();
+    let (_process, client) = serve(folder.path(), &cluster.url("serin"));
+    client.deploy_canary().done();
+    client.set_traffic(100).done();
+    assert_eq!(client.predict().done()["model_used"], "canary");
+    cluster.end();
+    let pending = client.rollback_canary();
+    assert_eq!((pending.status, pending.body["code"].as_str()), (503, Some("rollback_pending")));
+    assert_eq!(client.predict_times(20), 0);
+    cluster.resume();
+    let newest = "SELECT event::json ->> 'event' FROM serin.journal ORDER BY sequence DESC LIMIT 1";
+    until(&client, "the rollback is saved", |_| cluster.sql(newest) == "rolled_back");
+    assert_eq!(client.predict_times(20), 0);
+}
+
+#[test]
+fn a_server_that_was_halted_past_its_lease_writes_nothing_and_serves_on() {
+    let (one, two) = (folder(), folder());
+    let schema = fresh_schema();
+    let store = Cluster::shared().url(&schema);
+    let (sleeper, of_sleeper) = serve(one.path(), &store);
+    of_sleeper.deploy_canary().done();
+    of_sleeper.predict_times(20);
+    sleeper.signal("-STOP");
+    let (next, of_next) = serve(two.path(), &store);
+    of_next.pause_canary().done();
+    sleeper.signal("-CONT");
+    let lost = until(&of_sleeper, "lost", |it| !it["store_lost"].is_null());
+    let cause = lost["store_lost"]["cause"].as_str().unwrap();
+    let taken = format!("another serin (process {} on host", next.id());
+    assert!(cause.contains(&taken) && cause.contains("has taken over"), "{cause}");
+    assert_eq!(of_sleeper.set_traffic(100).status, 503);
+    of_sleeper.predict_times(20);
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(until(&of_sleeper, "status", |_| true)["revision"], 2);
+    of_next.resume_canary().done();
+    let epochs =
+        format!("SELECT string_agg(epoch::text, ',' ORDER BY sequence) FROM {schema}.journal");
+    assert_eq!(Cluster::shared().sql(&epochs), "1,1,2,2");
+    assert_eq!(of_next.status()["revision"], 4);
+}
+
+#[test]
+fn a_database_that_cannot_be_used_ends_the_start_and_shows_no_password() {
+    let folder = folder();
+    let port = Cluster::shared().port;
+    for (store, named) in [
+        ("postgres://me:top-secret@db".to_owned(), "database: missing"),
+        ("postgres://me:top-secret@db/d?sslmode=on".to_owned(), "sslmode: \"on\" is not allowed"),
+        ("postgre://me:top-secret@db/d".to_owned(), "\"postgre://me@db/d\" is not a store"),
+        ("postgres://me:top-secret@127.0.0.1:1/d".to_owned(), "onnection refused"),
+        (
+            format!("postgres://serin:top-secret@127.0.0.1:{port}/serin"),
+            "password authentication failed",
+        ),
+        (format!("postgres://serin:top-secret@127.0.0.1:{port}/serin?sslmode=require"), "TLS"),
+    ] {
+        let text = refused(folder.path(), &store);
+        assert!(text.contains(named), "{store}: {text}");
+        assert!(!text.contains("top-secret"), "{text}");
+        let replay = serin(folder.path()).args(["replay", "--store", &store]).output().unwrap();
+        let text = String::from_utf8_lossy(&replay.stderr);
+        assert!(text.contains(named) && !text.contains("top-secret"), "{store}: {text}");
+        assert_eq!(replay.status.code(), Some(2), "{text}");
+    }
+}
+
+/// Sets it at the end of a block.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn process_address(folder: &Path) -> std::net::SocketAddr {
+    fs::read_to_string(folder.join("port")).unwrap().trim().parse().unwrap()
+}
+
+#[test]
+fn a_password_is_in_no_log_and_no_answer() {
+    let folder = folder();
+    let (password, port) = (crate::cluster::PASSWORD, Cluster::shared().port);
+    let schema = fresh_schema();
+    let store = format!("postgres://serin:{password}@127.0.0.1:{port}/serin?schema={schema}");
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let given = ["--log", "trace", "--store", &store];
+    let mut process = Process::start_logging(folder.path(), log, &given);
+    let client = Client::new(process.address(folder.path()), None);
+    client.deploy_canary().done();
+    Cluster::shared().sql(&format!("ALTER SCHEMA {schema} RENAME TO {schema}_gone"));
+    let lost = until(&client, "lost", |it| !it["store_lost"].is_null());
+    let log = || fs::read_to_string(folder.path().join("log")).unwrap();
+    for text in [lost.to_string(), client.set_traffic(50).text, client.get("/metrics").text, log()]
+    {
+        assert!(!text.contains(password), "{text}");
+    }
+    assert!(log().contains("postgres://serin@127.0.0.1"), "{}", log());
+    Cluster::shared().sql(&format!("ALTER SCHEMA {schema}_gone RENAME TO {schema}"));
+    until(&client, "it is back", |it| it["store_lost"].is_null());
+    // From the environment, where no list of processes shows it.
+    process.kill();
+    let given = ["--store", &store.replace(&format!(":{password}"), "")];
+    let log = fs::File::create(folder.path().join("log")).unwrap();
+    let mut process = Process::start_in(folder.path(), log, &given, &[("PGPASSWORD", password)]);
+    let client = Client::new(process.address(folder.path()), None);
+    assert_eq!(client.status()["revision"], 2);
+}
