@@ -40,7 +40,7 @@ pub enum StoreError {
         cause: String,
     },
     /// The file was written by another version of serin, or is not a store.
-    #[error("this serin cannot read {path} ({cause}); choose another file with --store")]
+    #[error("this serin cannot read {path} ({cause}); choose another store with --store")]
     Foreign {
         /// The database file.
         path: String,

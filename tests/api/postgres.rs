@@ -102,7 +102,13 @@ fn kill_minus_nine_loses_no_acknowledged_command_in_a_database() {
 fn a_second_serin_on_a_database_is_refused() {
     let folder = folder();
     let store = Cluster::shared().fresh_url();
+    // A start that fails gives the lease back.
+    let command = ["serve", "--listen", "127.0.0.1:0", "--stable", "none.bin", "--store", &store];
+    let failed = serin(folder.path()).args(command).output().unwrap();
+    assert_eq!(failed.status.code(), Some(2));
+    let began = Instant::now();
     let (process, client) = serve(folder.path(), &store);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     let text = refused(folder.path(), &store);
     let holder = format!("in use by another serin (process {} on host", process.id());
     assert!(text.contains(&holder) && text.contains("stop that process"), "{text}");
@@ -290,6 +296,20 @@ fn a_password_is_in_no_log_and_no_answer() {
     assert!(log().contains("postgres://serin@127.0.0.1"), "{}", log());
     Cluster::shared().sql(&format!("ALTER SCHEMA {schema}_gone RENAME TO {schema}"));
     until(&client, "it is back", |it| it["store_lost"].is_null());
+    // Neither is it in the help, nor in what the settings are.
+    for command in [&["serve", "--help"][..], &["replay", "--help"], &["config", "show"]] {
+        let mut command_line = serin(folder.path());
+        command_line.args(command).env("SERIN_STORE", &store).stdout(Stdio::piped());
+        let shown = String::from_utf8(command_line.output().unwrap().stdout).unwrap();
+        assert!(shown.contains("store") && !shown.contains(password), "{shown}");
+    }
+    fs::write(folder.path().join("bad.toml"), format!("store = \"{store}&x=1\"\n")).unwrap();
+    let mut checked = serin(folder.path());
+    checked.args(["config", "check", "bad.toml"]).stdout(Stdio::piped());
+    let output = checked.output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8(said).unwrap();
+    assert!(said.contains("\"x\" is not an option") && !said.contains(password), "{said}");
     // From the environment, where no list of processes shows it.
     process.kill();
     let given = ["--store", &store.replace(&format!(":{password}"), "")];

@@ -30,7 +30,13 @@ use crate::store::Store;
 #[derive(Args, Debug)]
 pub struct ReplayArgs {
     /// Store to read; a server may be running on it
-    #[arg(long, env = "SERIN_STORE", value_name = "STORE", default_value = "sqlite:serin.db")]
+    #[arg(
+        long,
+        env = "SERIN_STORE",
+        hide_env_values = true,
+        value_name = "STORE",
+        default_value = "sqlite:serin.db"
+    )]
     store: String,
     /// Number of the rollout, from 1 [default: all; with another policy, the newest]
     #[arg(long, value_name = "N")]

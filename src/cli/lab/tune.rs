@@ -31,7 +31,13 @@ use crate::text::numbers::exact;
 #[derive(Args, Debug)]
 pub struct TuneArgs {
     /// Store to read; a server may be running on it
-    #[arg(long, env = "SERIN_STORE", value_name = "STORE", default_value = "sqlite:serin.db")]
+    #[arg(
+        long,
+        env = "SERIN_STORE",
+        hide_env_values = true,
+        value_name = "STORE",
+        default_value = "sqlite:serin.db"
+    )]
     store: String,
 }
 

@@ -133,7 +133,8 @@ fn argument(flag: &Flag, default: &Value) -> Arg {
     let argument = Arg::new(flag.key)
         .long(flag.key.replace('_', "-"))
         .env(variable_name(flag.key))
-        .hide_env_values(flag.value == "TOKEN")
+        // The address of a database may have a password.
+        .hide_env_values(["TOKEN", "STORE"].contains(&flag.value))
         .help(help);
     match flag.value {
         "" => argument.action(ArgAction::SetTrue),

@@ -113,8 +113,8 @@ enum Attempt {
 
 fn append(link: &mut Link, expected: u64, row: &Row) -> Result<(), StoreError> {
     let mut is_unsure = false;
-    // Twice: after a renewed lease, or on a new connection where the row is certain not to be there.
-    for _ in 0..2 {
+    // Again after a renewed lease, or on a new connection where the row is certain not to be there.
+    for _ in 0..3 {
         let attempt = link.attempt(|session, writing| {
             if is_unsure && let Some(found) = entry_at(session, row.sequence)? {
                 return Ok(match found == *row {
@@ -139,7 +139,7 @@ fn append(link: &mut Link, expected: u64, row: &Row) -> Result<(), StoreError> {
             Err(other) => return Err(link.failed(other)),
         }
     }
-    Err(unsure(link.failed(Failure::Lost("the connection broke twice".to_owned()))))
+    Err(unsure(link.failed(Failure::Lost("the connection broke three times".to_owned()))))
 }
 
 /// The error of a new connection, after one that broke while an entry was written.

@@ -17,13 +17,13 @@ use super::session::Session;
 pub(super) const TTL: Duration = Duration::from_secs(10);
 
 /// How often it is renewed.
-pub(super) const RENEWAL: Duration = Duration::from_millis(3_333);
+const RENEWAL: Duration = Duration::from_millis(3_333);
 
 /// How much sooner its holder stops to trust it. Clocks of different machines differ by far less in ten seconds.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// The row of a lease that is held: `$1` is the holder and `$2` the epoch. As a part of a larger statement, it is locked
-/// until the end of the transaction.
+/// The row of a lease that is held: `$1` is the holder and `$2` the epoch. It is locked until the end of the
+/// transaction.
 pub(super) const HELD: &str = "SELECT 1 FROM lease WHERE id = 1 AND holder = $1 AND epoch = $2
      AND expires_at > clock_timestamp() FOR SHARE";
 

@@ -137,7 +137,8 @@ impl Link {
                 (None, Some(now)) => {
                     let seconds = now.left.as_secs() + 1;
                     tracing::info!(
-                        "the store is held by another serin ({now}); if that one is gone, this one starts within {seconds} s"
+                        "the store is held by another serin ({now}); if that one is gone, this one starts within \
+                         {seconds} s"
                     );
                     first = Some(now);
                 }

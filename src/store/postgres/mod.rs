@@ -1,8 +1,8 @@
 //! PostgreSQL store: a database that several machines reach. One serin at a time writes to it.
 //!
 //! Two connections, each owned by one thread: a slow read delays no rollback. `session` is one connection, `link` makes
-//! it anew and holds the lease, `thread` owns the link; each trait of the store has a file. Every write is fenced by the
-//! lease: its statement names the holder and the epoch, and changes nothing once another process has the lease.
+//! it anew and holds the lease, `thread` owns the link; each trait of the store has a file. Every write is fenced by
+//! the lease: its statement names holder and epoch, and changes nothing once another process has the lease.
 
 mod artifacts;
 mod evidence;

@@ -1,5 +1,6 @@
-//! Thread that owns a link. Callers hand it jobs and wait: the driver may not be called on a thread that drives futures.
+//! Thread that owns a link. Callers hand it jobs and wait: a thread that drives futures may not call the driver.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::mpsc;
 use std::sync::mpsc::RecvTimeoutError;
 use std::sync::mpsc::Sender;
@@ -37,7 +38,8 @@ impl LinkThread {
                 match received.recv_timeout(link.until_turn().max(SHORTEST)) {
                     Ok(job) => {
                         link.turn();
-                        job(&mut link);
+                        // Its caller gets an error, and the lease is kept up.
+                        let _ = std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut link)));
                     }
                     Err(RecvTimeoutError::Timeout) => link.turn(),
                     Err(RecvTimeoutError::Disconnected) => return link.release(),
