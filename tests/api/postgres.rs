@@ -179,6 +179,11 @@ fn predictions_go_on_while_the_database_is_gone_and_the_rollout_goes_on_after_it
         until(&client, "the database is back", |it| it["store_lost"].is_null());
         client.set_traffic(75).done();
     });
+    // Once for each cause, of which there may be two: the lost connection, and the ones that were refused.
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert!((1..=2).contains(&count("samples could not be saved")), "{log}");
+    assert_eq!((count("is lost; connecting again"), count("answers again")), (1, 1), "{log}");
     // What was observed meanwhile is in the store.
     let before = client.standing();
     assert_eq!(before["traffic_percent"], 75.0);

@@ -109,17 +109,22 @@ impl Control {
         }
     }
 
-    /// Saves a checkpoint and a rollback that is not in the journal yet, and logs what fails.
+    /// Saves a checkpoint and a rollback that is not in the journal yet, and logs what fails, once for each cause.
     ///
     /// # Errors
     /// As [`save_checkpoint`](Self::save_checkpoint).
     pub(crate) fn save_or_log(&self) -> Result<(), StoreError> {
         let saved = self.save_checkpoint();
-        if let Err(cause) = &saved {
+        let known = self.store_lost.lock().as_ref().map(|lost| lost.cause.clone());
+        if let Err(cause) = &saved
+            && known != Some(cause.to_string())
+        {
             tracing::error!(%cause, "samples could not be saved; trying again");
         }
         let retried = self.retry_rollback().and_then(|()| self.follow_unsure_entry());
-        if let Err(cause) = &retried {
+        if let Err(cause) = &retried
+            && known != Some(cause.to_string())
+        {
             tracing::error!(%cause, "trying again");
         }
         let settled = self.save_state().and(self.store.settle()).err().map(|it| it.to_string());
