@@ -33,7 +33,7 @@ pub enum Location {
 /// A location that cannot be parsed.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LocationError {
-    /// It is no kind of store.
+    /// It names none of the kinds of stores.
     #[error("{0:?} is not a store; use sqlite:FILE, postgres://USER@HOST/DATABASE or memory:")]
     Unknown(String),
     /// A part of the address is wrong.

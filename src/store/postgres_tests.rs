@@ -39,7 +39,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     panic!("{what} did not happen");
 }
 
-/// What a call answers within so many seconds.
+/// What a call answers within these seconds.
 fn within<T: Send>(seconds: u64, call: impl FnOnce() -> T + Send) -> T {
     let (answer, answered) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {

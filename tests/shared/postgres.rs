@@ -19,7 +19,7 @@ use std::time::Duration;
 /// The password of the role through the network. Through the socket none is asked for.
 pub const PASSWORD: &str = "a-password-of-tests";
 
-/// A server. Its role `serin` is no superuser, and its database has this name, too.
+/// A server. The role `serin` is not a superuser; the database has the same name.
 pub struct Cluster {
     pub folder: PathBuf,
     programs: PathBuf,

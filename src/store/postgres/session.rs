@@ -79,11 +79,12 @@ impl Session {
         let connecting = async {
             if url.has_tls {
                 let tls = connector(url.verified_by.as_ref())?;
-                let (client, connection) = config.connect(tls).await.map_err(|it| told(&it))?;
+                let (client, connection) = config.connect(tls).await.map_err(|it| cause_of(&it))?;
                 spawn(connection);
                 Ok(client)
             } else {
-                let (client, connection) = config.connect(NoTls).await.map_err(|it| told(&it))?;
+                let (client, connection) =
+                    config.connect(NoTls).await.map_err(|it| cause_of(&it))?;
                 spawn(connection);
                 Ok(client)
             }
@@ -253,7 +254,7 @@ fn configured(url: &PostgresUrl, role: Role) -> Config {
 }
 
 fn failure(error: &tokio_postgres::Error, is_closed: bool) -> Failure {
-    let cause = told(error);
+    let cause = cause_of(error);
     match error.as_db_error() {
         Some(answer)
             if !is_closed
@@ -276,7 +277,7 @@ fn is_of_connection(error: &tokio_postgres::Error) -> bool {
 }
 
 /// The words of the database, or of the driver and its causes.
-fn told(error: &tokio_postgres::Error) -> String {
+fn cause_of(error: &tokio_postgres::Error) -> String {
     if let Some(answer) = error.as_db_error() {
         return format!("{} (SQLSTATE {})", answer.message(), answer.code().code());
     }

@@ -59,7 +59,7 @@ impl Newest {
     }
 }
 
-/// The size of the tables is measured once in so many seconds.
+/// How often the size of the tables is measured, in seconds.
 const MEASURE: u64 = 60;
 
 impl PostgresStore {
