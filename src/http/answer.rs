@@ -107,26 +107,19 @@ impl Route {
         Route { check: Some(check), ..self }
     }
 
-    async fn answer(
-        &self,
-        request: &HttpRequest,
-        payload: Payload,
-        shared: Data<Shared>,
-    ) -> HttpResponse {
-        if let Some(check) = self.check
-            && let Err(problem) = check(&shared.settings, request.headers())
-        {
-            log_refused(shared.service.serving.clock.steady(), request, &problem);
-            return refused(request, payload, &shared, problem.response(request.path())).await;
-        }
-        if !self.methods.contains(request.method()) {
-            return refused(request, payload, &shared, self.wrong_method(request)).await;
+    async fn answer(self: Rc<Route>, request: ServiceRequest) -> Result<ServiceResponse, Error> {
+        let (request, payload) = request.into_parts();
+        let shared = shared_of(&request)?;
+        if let Some(refusal) = self.refusal(&request, &shared) {
+            // Boxed, as below, so that requests that are answered do not carry its state.
+            let response = Box::pin(refused(&request, payload, &shared, refusal)).await;
+            return Ok(ServiceResponse::new(request, response));
         }
         let mut is_read = true;
         let body = match self.content_type {
-            Some(required) => body::read(request, payload, required, &shared).await,
+            Some(required) => body::read(&request, payload, required, &shared).await,
             None => {
-                is_read = body::discard(request, payload, &shared).await;
+                is_read = Box::pin(body::discard(&request, payload, &shared)).await;
                 Ok((Bytes::new(), None))
             }
         };
@@ -138,7 +131,19 @@ impl Route {
             Err(problem) => Err(problem),
         };
         let answer = answer.unwrap_or_else(|problem| problem.response(request.path()));
-        last_if_draining(last_unless(is_read, answer), &shared)
+        let response = last_if_draining(last_unless(is_read, answer), &shared);
+        Ok(ServiceResponse::new(request, response))
+    }
+
+    /// What says that this route does not take the request; `None` if it does.
+    fn refusal(&self, request: &HttpRequest, shared: &Shared) -> Option<HttpResponse> {
+        if let Some(check) = self.check
+            && let Err(problem) = check(&shared.settings, request.headers())
+        {
+            log_refused(shared.service.serving.clock.steady(), request, &problem);
+            return Some(problem.response(request.path()));
+        }
+        (!self.methods.contains(request.method())).then(|| self.wrong_method(request))
     }
 
     fn wrong_method(&self, request: &HttpRequest) -> HttpResponse {
@@ -158,15 +163,7 @@ impl HttpServiceFactory for Route {
     fn register(self, config: &mut AppService) {
         let path = ResourceDef::new(self.path.as_str());
         let route = Rc::new(self);
-        let service = fn_service(move |request: ServiceRequest| {
-            let route = route.clone();
-            async move {
-                let (request, payload) = request.into_parts();
-                let shared = shared_of(&request)?;
-                let response = route.answer(&request, payload, shared).await;
-                Ok::<_, Error>(ServiceResponse::new(request, response))
-            }
-        });
+        let service = fn_service(move |request| route.clone().answer(request));
         config.register_service(path, None, service, None);
     }
 }

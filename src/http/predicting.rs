@@ -196,17 +196,24 @@ const SMALL_BODY: usize = 16 << 10;
 
 /// Answers a prediction in its protocol.
 pub(crate) async fn answer<P: Protocol>(protocol: P, call: Call) -> Answer {
-    let Call { request, body, room, shared } = call;
-    let followed = request.extensions().get::<Slot>().cloned();
-    let is_followed = followed.is_some();
-    if body.len() <= SMALL_BODY {
-        let repaired = OnceCell::new();
-        let sent = Sent { body: &body, headers: request.headers(), repaired: &repaired };
-        let (asked, form) = protocol.read(sent, &shared)?;
-        let done = asked.answered(&shared, is_followed).await?;
-        leave(followed.as_ref(), done.evaluation, &shared);
-        return Ok(protocol.write(&done, &form, &shared)?.response());
+    let followed = call.request.extensions().get::<Slot>().cloned();
+    if call.body.len() > SMALL_BODY {
+        // Boxed, so that other requests do not carry its state.
+        return Box::pin(answer_in_turn(protocol, call, followed)).await;
     }
+    let Call { request, body, shared, .. } = &call;
+    let repaired = OnceCell::new();
+    let sent = Sent { body, headers: request.headers(), repaired: &repaired };
+    let (asked, form) = protocol.read(sent, shared)?;
+    let done = asked.answered(shared, followed.is_some()).await?;
+    leave(followed.as_ref(), done.evaluation, shared);
+    Ok(protocol.write(&done, &form, shared)?.response())
+}
+
+/// Answers a large body on another thread, once it is its turn.
+async fn answer_in_turn<P: Protocol>(protocol: P, call: Call, followed: Option<Slot>) -> Answer {
+    let Call { request, body, room, shared } = call;
+    let is_followed = followed.is_some();
     let turn = shared.batches.turn().await?;
     let (headers, runtime) = (request.headers().clone(), Handle::current());
     let span = if is_followed { Span::current() } else { Span::none() };

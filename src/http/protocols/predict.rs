@@ -146,8 +146,8 @@ const EXAMPLE: &str = r#"{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}"#;
     request_body = PredictRequest,
     responses((status = 200, description = "The answer", body = Answered)),
 )]
-pub async fn predict(call: Call) -> Answer {
-    predicting::answer(Predict, call).await
+pub fn predict(call: Call) -> impl Future<Output = Answer> {
+    predicting::answer(Predict, call)
 }
 
 struct Predict;

@@ -121,8 +121,8 @@ pub async fn version_infer(call: Call) -> Answer {
 }
 
 /// Answers rows, on a route with the name of the model in it.
-pub async fn infer_named(call: Call) -> Answer {
-    predicting::answer(Inference { version: None }, call).await
+pub fn infer_named(call: Call) -> impl Future<Output = Answer> {
+    predicting::answer(Inference { version: None }, call)
 }
 
 struct Inference {
