@@ -15,6 +15,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use super::body_room::BodyRoom;
@@ -198,10 +199,20 @@ async fn whole(
         Ok(())
     };
     let mut reading = pin!(reading);
-    // Most bodies arrive with their head and need no timer.
-    match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+    // Most bodies arrive with their head and need no timer. actix hands them over when a handler has been polled, so the
+    // first poll never finds one.
+    let mut is_first = true;
+    let without_timer = poll_fn(|context| match reading.as_mut().poll(context) {
+        Poll::Pending if std::mem::take(&mut is_first) => {
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }
+        polled => Poll::Ready(polled),
+    });
+    match without_timer.await {
         Poll::Ready(outcome) => outcome,
-        Poll::Pending => tokio::time::timeout(deadline, reading).await.unwrap_or_else(|_| {
+        // Boxed, so that most bodies do not carry it.
+        Poll::Pending => Box::pin(timeout(deadline, reading)).await.unwrap_or_else(|_| {
             let seconds = deadline.as_secs_f64();
             Err(Problem::new(
                 Kind::BodyTooSlow,
