@@ -15,6 +15,7 @@ use actix_web::http::header::HeaderValue;
 use actix_web::web::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
+use serde::de::IgnoredAny;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
@@ -259,16 +260,40 @@ pub(crate) fn parse_with<'a, S: DeserializeSeed<'a> + Copy>(
     if bytes.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::field("the body is an array; send an object that names its fields"));
     }
-    let mut json = serde_json::Deserializer::from_slice(bytes);
+    // As a text, its strings are not checked again one by one.
+    let text = str::from_utf8(bytes).map_err(|cause| not_utf8(&bytes[..cause.valid_up_to()]))?;
+    let mut json = serde_json::Deserializer::from_str(text);
     let read = seed.deserialize(&mut json).and_then(|value| json.end().map(|()| value));
     read.map_err(|cause| {
         if !cause.is_data() {
             return Problem::new(Kind::InvalidJson, format_args!("invalid body: {cause}"));
         }
         // Reading again finds the path of the field, so that valid bodies pay nothing for it.
-        let again = fields::read_with(seed, &mut serde_json::Deserializer::from_slice(bytes));
+        let again = fields::read_with(seed, &mut serde_json::Deserializer::from_str(text));
         again.map_or_else(Problem::field, |_| Problem::field(cause))
     })
+}
+
+/// The problem of a body that is UTF-8 up to here: what is wrong before, if anything is.
+#[cold]
+fn not_utf8(before: &[u8]) -> Problem {
+    if let Err(cause) = serde_json::from_slice::<IgnoredAny>(before)
+        && cause.is_syntax()
+    {
+        return Problem::new(Kind::InvalidJson, format_args!("invalid body: {cause}"));
+    }
+    let (line, column) = place_after(before);
+    Problem::new(
+        Kind::InvalidJson,
+        format_args!("invalid body: not UTF-8 at line {line} column {column}; send JSON in UTF-8"),
+    )
+}
+
+/// The line and the column after these bytes, counted from 1.
+pub(super) fn place_after(before: &[u8]) -> (usize, usize) {
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    (line, column)
 }
 
 fn is_json(content_type: &str) -> bool {
@@ -323,6 +348,24 @@ mod tests {
             let all = arrived.whole.as_ref().map_or(arrived.bytes.len(), Bytes::len);
             assert_eq!(all, size);
         }
+    }
+
+    #[test]
+    fn a_body_that_is_not_utf8_is_refused_with_its_place() {
+        for body in [
+            &b"{\n \"a\": \"\xff\"}"[..],
+            b"{\n \"a\": \"\xc3",
+            b"\xEF\xBB\xBF{\n \"a\": \"\xff\"}",
+        ] {
+            let refused = parse::<IgnoredAny>(body, "{}").unwrap_err();
+            assert_eq!(refused.kind(), Kind::InvalidJson);
+            assert_eq!(
+                refused.to_string(),
+                "invalid body: not UTF-8 at line 2 column 8; send JSON in UTF-8"
+            );
+        }
+        let gzip = parse::<IgnoredAny>(b"\x1f\x8b\x08", "{}").unwrap_err().to_string();
+        assert!(gzip.ends_with("at line 1 column 1"), "{gzip}");
     }
 
     #[test]

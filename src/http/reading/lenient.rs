@@ -66,8 +66,7 @@ fn without_nan(bytes: &[u8]) -> Result<Option<Vec<u8>>, Problem> {
 
 #[cold]
 fn infinity(before: &[u8]) -> Problem {
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    let (line, column) = body::place_after(before);
     Problem::new(
         Kind::InvalidJson,
         format_args!(
