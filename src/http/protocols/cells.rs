@@ -54,18 +54,25 @@ pub(super) fn rows_to_make<'n>(
 
 /// The rows of columns, each with its name.
 pub(super) fn rows_of<'a>(
-    columns: Vec<(Cow<'a, str>, Vec<Value<'a>>)>,
+    columns: Vec<(Cow<'a, str>, Vec<Cell<'a>>)>,
     rows: usize,
     live: &Live,
 ) -> Vec<Features<'a>> {
+    let joint = live.intake.layout().joint.schema();
     let rows = rows_to_make(columns.iter().map(|(name, _)| &**name), rows, live);
     if rows == 1 {
-        let first = |values: Vec<Value<'a>>| values.into_iter().next().unwrap_or(Value::Missing);
-        let pairs = columns.into_iter().map(|(name, values)| (name, first(values)));
-        return vec![Features::Named(pairs.collect())];
+        let pair = |(name, cells): (Cow<'a, str>, Vec<Cell<'a>>)| {
+            let cell = cells.into_iter().next().unwrap_or(Cell::Missing);
+            let value = cell.value_of(|| joint.feature(&name));
+            (name, value)
+        };
+        return vec![Features::Named(columns.into_iter().map(pair).collect())];
     }
-    let mut columns: Vec<_> =
-        columns.into_iter().map(|(name, values)| (name, values.into_iter())).collect();
+    let column = |(name, cells): (Cow<'a, str>, Vec<Cell<'a>>)| {
+        let feature = joint.feature(&name);
+        (name, cells.into_iter().map(move |cell| cell.value_of(|| feature)))
+    };
+    let mut columns: Vec<_> = columns.into_iter().map(column).collect();
     let row = |_| {
         let pairs = columns
             .iter_mut()
@@ -88,7 +95,8 @@ const MAX_DEPTH: usize = 8;
 
 impl<'de: 'a, 'a> Deserialize<'de> for Data<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Data<'a>, D::Error> {
-        let mut data = Data::default();
+        // With room for a short row: growing would take longer.
+        let mut data = Data { cells: Vec::with_capacity(8), ..Data::default() };
         deserializer.deserialize_seq(ArraySeed { data: &mut data, depth: 0 })?;
         Ok(data)
     }

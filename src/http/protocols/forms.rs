@@ -276,7 +276,6 @@ fn by_column<'a>(
     live: &Live,
     unknown: Unknown,
 ) -> Result<Vec<Features<'a>>, String> {
-    let schema = live.intake.layout().joint.schema();
     let rows = columns.first().map_or(0, |(_, data)| data.cells.len());
     if !(1..=MAX_ROWS).contains(&rows) {
         return Err(format!(": {}", out_of_range(rows)));
@@ -294,8 +293,7 @@ fn by_column<'a>(
             ));
         }
         if unknown == Unknown::Kept || live.intake.accepts(&name) {
-            let feature = schema.feature(&name);
-            taken.push((name, cells.into_iter().map(|cell| cell.value_of(|| feature)).collect()));
+            taken.push((name, cells));
         }
     }
     Ok(rows_of(taken, rows, live))

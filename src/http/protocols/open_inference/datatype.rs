@@ -27,22 +27,10 @@ pub(super) enum Width {
     W64 = 8,
 }
 
-/// All of them by name.
-pub(super) const DATATYPES: [(&str, Datatype); 14] = [
-    ("BOOL", Datatype::Bool),
-    ("UINT8", Datatype::Unsigned(Width::W8)),
-    ("UINT16", Datatype::Unsigned(Width::W16)),
-    ("UINT32", Datatype::Unsigned(Width::W32)),
-    ("UINT64", Datatype::Unsigned(Width::W64)),
-    ("INT8", Datatype::Signed(Width::W8)),
-    ("INT16", Datatype::Signed(Width::W16)),
-    ("INT32", Datatype::Signed(Width::W32)),
-    ("INT64", Datatype::Signed(Width::W64)),
-    ("FP16", Datatype::Fp16),
-    ("BF16", Datatype::Bf16),
-    ("FP32", Datatype::Fp32),
-    ("FP64", Datatype::Fp64),
-    ("BYTES", Datatype::Bytes),
+/// The names of all of them.
+pub(super) const DATATYPES: [&str; 14] = [
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16",
+    "BF16", "FP32", "FP64", "BYTES",
 ];
 
 /// The largest integer that a 64-bit float holds like all smaller ones.
@@ -51,7 +39,23 @@ const MAX_INTEGER: f64 = 9_007_199_254_740_991.0;
 impl Datatype {
     /// The type of this name.
     pub(super) fn of(name: &str) -> Option<Datatype> {
-        DATATYPES.iter().find(|(other, _)| *other == name).map(|(_, datatype)| *datatype)
+        Some(match name {
+            "BOOL" => Datatype::Bool,
+            "UINT8" => Datatype::Unsigned(Width::W8),
+            "UINT16" => Datatype::Unsigned(Width::W16),
+            "UINT32" => Datatype::Unsigned(Width::W32),
+            "UINT64" => Datatype::Unsigned(Width::W64),
+            "INT8" => Datatype::Signed(Width::W8),
+            "INT16" => Datatype::Signed(Width::W16),
+            "INT32" => Datatype::Signed(Width::W32),
+            "INT64" => Datatype::Signed(Width::W64),
+            "FP16" => Datatype::Fp16,
+            "BF16" => Datatype::Bf16,
+            "FP32" => Datatype::Fp32,
+            "FP64" => Datatype::Fp64,
+            "BYTES" => Datatype::Bytes,
+            _ => return None,
+        })
     }
 
     /// Bytes of a value; `None` if they differ.
@@ -205,6 +209,15 @@ mod tests {
             Cell::Text(text) => panic!("{text}"),
         };
         cells.into_iter().map(number).collect()
+    }
+
+    #[test]
+    fn every_name_is_that_of_another_type() {
+        let types = DATATYPES.map(|name| Datatype::of(name).unwrap());
+        for (place, datatype) in types.iter().enumerate() {
+            assert!(!types[..place].contains(datatype), "{}", DATATYPES[place]);
+        }
+        assert_eq!(Datatype::of("fp64"), None);
     }
 
     #[test]

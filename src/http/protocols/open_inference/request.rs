@@ -1,10 +1,14 @@
 //! The body of an inference: a JSON part, and behind it raw tensors.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::http::header::HeaderName;
 use serde::Deserialize;
+use serde::Deserializer;
+use serde::de::SeqAccess;
+use serde::de::Visitor;
 use smallvec::SmallVec;
 use utoipa::ToSchema;
 
@@ -38,7 +42,7 @@ pub(super) struct Body<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = RequestParameters)]
     pub(super) parameters: Parameters<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "inputs")]
     inputs: Vec<Input<'a>>,
     #[serde(borrow)]
     pub(super) outputs: Option<Vec<WantedOutput<'a>>>,
@@ -87,6 +91,29 @@ struct InputParameters {
     binary_data_size: Option<usize>,
 }
 
+/// Reads the inputs into a vector with room for some at once: growing it takes longer than reading a small tensor.
+fn inputs<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Input<'a>>, D::Error> {
+    deserializer.deserialize_seq(Inputs)
+}
+
+struct Inputs;
+
+impl<'de> Visitor<'de> for Inputs {
+    type Value = Vec<Input<'de>>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a sequence")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut inputs = Vec::with_capacity(8);
+        while let Some(input) = seq.next_element()? {
+            inputs.push(input);
+        }
+        Ok(inputs)
+    }
+}
+
 /// The lengths of the dimensions; two in all requests that can be answered.
 pub(super) type Shape = SmallVec<[usize; 2]>;
 
@@ -115,12 +142,14 @@ pub(super) fn read(sent: Sent<'_>) -> Result<(Body<'_>, Vec<Tensor<'_>>), Proble
     let inputs = std::mem::take(&mut body.inputs);
     let mut tensors = Vec::with_capacity(inputs.len());
     for (place, input) in inputs.into_iter().enumerate() {
+        let Input { name, shape, datatype, parameters, data } = input;
         // Quoted only for an error: that takes longer than reading a small tensor.
-        let name = input.name.0.clone();
         let wrong =
-            |what| Problem::field(format_args!("inputs[{place}], {}: {what}", quoted(&name)));
-        check_shape(&input.shape).map_err(wrong)?;
-        tensors.push(tensor(input, &mut raw).map_err(wrong)?);
+            |what| Problem::field(format_args!("inputs[{place}], {}: {what}", quoted(&name.0)));
+        check_shape(&shape).map_err(wrong)?;
+        let size = parameters.and_then(|parameters| parameters.binary_data_size);
+        let cells = cells(&shape, &datatype.0, size, data, &mut raw).map_err(wrong)?;
+        tensors.push(Tensor { name, shape, cells });
     }
     if !raw.is_empty() {
         return Err(Problem::field(format_args!(
@@ -177,18 +206,21 @@ fn check_shape(shape: &[usize]) -> Result<(), String> {
     }
 }
 
-/// The tensor, with its values from the JSON or from the front of the raw bytes.
-fn tensor<'a>(input: Input<'a>, raw: &mut &'a [u8]) -> Result<Tensor<'a>, String> {
-    let Input { name, shape, datatype, parameters, data } = input;
-    let type_name = datatype.0;
-    let datatype = Datatype::of(&type_name).ok_or_else(|| {
-        let names = DATATYPES.map(|(name, _)| name);
-        let near = did_you_mean(&type_name, names);
-        format!("datatype {}{near} is unknown; use one of {}", quoted(&type_name), names.join(", "))
+/// The values of a tensor, from the JSON or from the front of the raw bytes.
+fn cells<'a>(
+    shape: &[usize],
+    type_name: &str,
+    size: Option<usize>,
+    data: Option<Data<'a>>,
+    raw: &mut &'a [u8],
+) -> Result<Vec<Cell<'a>>, String> {
+    let datatype = Datatype::of(type_name).ok_or_else(|| {
+        let near = did_you_mean(type_name, DATATYPES);
+        let names = DATATYPES.join(", ");
+        format!("datatype {}{near} is unknown; use one of {names}", quoted(type_name))
     })?;
     let count = shape.iter().try_fold(1, |count: usize, length| count.checked_mul(*length));
     let count = count.ok_or_else(|| format!("shape {shape:?} is too large"))?;
-    let size = parameters.and_then(|parameters| parameters.binary_data_size);
     let cells = match (size, data) {
         (Some(size), None) => {
             let Some((own, rest)) = raw.split_at_checked(size) else {
@@ -201,7 +233,7 @@ fn tensor<'a>(input: Input<'a>, raw: &mut &'a [u8]) -> Result<Tensor<'a>, String
             *raw = rest;
             datatype.read(own, count)?
         }
-        (None, Some(data)) => from_json(data, &shape, count)?,
+        (None, Some(data)) => from_json(data, shape, count)?,
         (None, None) => return Err("data is missing; send its values".to_owned()),
         (Some(_), Some(_)) => {
             return Err("data excludes parameters.binary_data_size; send one of them".to_owned());
@@ -211,7 +243,7 @@ fn tensor<'a>(input: Input<'a>, raw: &mut &'a [u8]) -> Result<Tensor<'a>, String
         cells.iter().enumerate().find_map(|it| datatype.problem(it.1).map(|what| (it.0, what)));
     match wrong {
         Some((place, what)) => Err(format!("data[{place}]: {what}; the datatype is {type_name}")),
-        None => Ok(Tensor { name, shape, cells }),
+        None => Ok(cells),
     }
 }
 

@@ -19,7 +19,6 @@ pub(super) fn rows<'a>(
     version: Option<&Schema>,
     unknown: Unknown,
 ) -> Result<Vec<Features<'a>>, Problem> {
-    let joint = live.intake.layout().joint.schema();
     let is_feature = |tensor: &Tensor<'_>| live.intake.accepts(&tensor.name.0);
     let is_column = |tensor: &Tensor<'_>| matches!(tensor.shape.as_slice(), [_] | [_, 1]);
     let is_matrix =
@@ -47,10 +46,7 @@ pub(super) fn rows<'a>(
         if shape[0] != first {
             return wrong(format!("the first tensor has {first} rows; send as many"));
         }
-        let name = tensor.name.0;
-        let values = tensor.cells.into_iter();
-        let values = values.map(|cell| cell.value_of(|| joint.feature(&name))).collect();
-        columns.push((name, values));
+        columns.push((tensor.name.0, tensor.cells));
     }
     Ok(rows_of(columns, first, live))
 }
