@@ -200,13 +200,16 @@ pub struct ProblemBody<'a> {
     pub code: Cow<'a, str>,
 }
 
+// Cold, so that requests without a problem do not run through code that makes one.
 impl Problem {
     /// A problem with what is wrong and what to do.
+    #[cold]
     pub(crate) fn new(kind: Kind, detail: impl Display) -> Problem {
         Problem { kind, detail: shortened(detail.to_string()) }
     }
 
     /// A field of the body is missing, unknown or out of range.
+    #[cold]
     pub(crate) fn field(detail: impl Display) -> Problem {
         Problem::new(Kind::InvalidBody, detail)
     }
@@ -221,6 +224,7 @@ impl Problem {
     }
 
     /// A field without which the body says nothing.
+    #[cold]
     pub(crate) fn missing(field: &str, example: &str) -> Problem {
         Problem::field(format_args!("{field} is missing; send JSON, for example {example}"))
     }
@@ -315,6 +319,7 @@ pub(crate) trait Classified: Display {
 }
 
 impl<E: Classified> From<E> for Problem {
+    #[cold]
     fn from(error: E) -> Problem {
         Problem::new(error.kind(), error)
     }
