@@ -20,9 +20,11 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use anyhow::Context;
+use rustix::process::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
+use self::screen::Key;
 use self::screen::Screen;
 use self::view::Seen;
 use self::view::Stale;
@@ -52,7 +54,11 @@ enum News {
     /// Why there was no answer.
     NoAnswer(String),
     /// A signal that ends the process.
-    Stop,
+    End,
+    /// A signal that stops the process until it goes on.
+    Suspend,
+    /// The process goes on after it was stopped.
+    Continued,
 }
 
 /// Shows the status until `q`, Ctrl-C or a signal.
@@ -64,7 +70,7 @@ pub(super) fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
     let mut seen = ask(&client, args, None)?;
     let (send, news) = mpsc::channel();
     follow(client, args.clone(), seen.clone(), send.clone());
-    stop_on_signals(send);
+    hear_signals(send);
     let mut screen = Screen::open().context("the terminal cannot be used")?;
     let clock = SystemClock::default();
     let (mut answered, mut failure) = (clock.steady(), None);
@@ -73,7 +79,9 @@ pub(super) fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
             match one {
                 News::Seen(newer) => (seen, answered, failure) = (*newer, clock.steady(), None),
                 News::NoAnswer(why) => failure = Some(why),
-                News::Stop => return Ok(ExitCode::SUCCESS),
+                News::End => return Ok(ExitCode::SUCCESS),
+                News::Suspend => screen.suspend()?,
+                News::Continued => screen.take_over()?,
             }
         }
         let age = clock.steady().saturating_sub(answered);
@@ -81,8 +89,10 @@ pub(super) fn run(args: &ServerArgs) -> anyhow::Result<ExitCode> {
         let stale = is_stale.then(|| Stale { seconds: age.as_secs(), why: failure.clone() });
         let view = View { seen: &seen, server: &args.url, stale };
         screen.draw(|canvas| view.lines(canvas))?;
-        if screen.is_left()? {
-            return Ok(ExitCode::SUCCESS);
+        match screen.key()? {
+            Some(Key::Leave) => return Ok(ExitCode::SUCCESS),
+            Some(Key::Suspend) => screen.suspend()?,
+            None => {}
         }
     }
 }
@@ -95,7 +105,7 @@ fn newest(news: &Receiver<News>) -> Vec<News> {
             Ok(one) => all.push(one),
             Err(mpsc::TryRecvError::Empty) => return all,
             // Only a panic ends the threads that send.
-            Err(mpsc::TryRecvError::Disconnected) => return vec![News::Stop],
+            Err(mpsc::TryRecvError::Disconnected) => return vec![News::End],
         }
     }
 }
@@ -133,25 +143,32 @@ fn follow(client: Client, args: ServerArgs, mut seen: Seen, send: Sender<News>) 
     });
 }
 
-/// Lets SIGTERM and SIGHUP end the loop, which restores the terminal.
-fn stop_on_signals(send: Sender<News>) {
+/// Lets signals end or stop the loop, which restores the terminal before.
+fn hear_signals(send: Sender<News>) {
     std::thread::spawn(move || -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let mut terminate = signal(SignalKind::terminate())?;
-            let mut hangup = signal(SignalKind::hangup())?;
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut quit = signal(SignalKind::quit())?;
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = quit.recv() => {}
+            let of = |kind: Signal| signal(SignalKind::from_raw(kind.as_raw()));
+            let mut suspend = of(Signal::TSTP)?;
+            let mut continued = of(Signal::CONT)?;
+            let mut terminate = of(Signal::TERM)?;
+            let mut hangup = of(Signal::HUP)?;
+            let mut interrupt = of(Signal::INT)?;
+            let mut quit = of(Signal::QUIT)?;
+            loop {
+                let one = tokio::select! {
+                    _ = suspend.recv() => News::Suspend,
+                    _ = continued.recv() => News::Continued,
+                    _ = terminate.recv() => News::End,
+                    _ = hangup.recv() => News::End,
+                    _ = interrupt.recv() => News::End,
+                    _ = quit.recv() => News::End,
+                };
+                // Fails only if the loop has ended already.
+                if send.send(one).is_err() {
+                    return io::Result::Ok(());
+                }
             }
-            io::Result::Ok(())
-        })?;
-        // Fails only if the loop has ended already.
-        let _ = send.send(News::Stop);
-        Ok(())
+        })
     });
 }

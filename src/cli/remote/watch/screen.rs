@@ -10,6 +10,8 @@ use std::sync::atomic::Ordering;
 
 use anstream::AutoStream;
 use anstream::ColorChoice;
+use rustix::process;
+use rustix::process::Signal;
 use rustix::termios;
 use rustix::termios::OptionalActions;
 use rustix::termios::SpecialCodeIndex;
@@ -27,10 +29,23 @@ const FRAME: [&str; 2] = ["\x1b[?2026h", "\x1b[?2026l"];
 const USUAL: (usize, usize) = (80, 24);
 /// Ctrl-C as a key.
 const INTERRUPT: u8 = 3;
+/// Ctrl-Z as a key.
+const SUSPEND: u8 = 26;
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Key {
+    /// `q` or Ctrl-C.
+    Leave,
+    /// Ctrl-Z.
+    Suspend,
+}
 
 /// A terminal that is drawn on; dropping it restores the terminal.
 pub(super) struct Screen {
     restorer: Arc<Restorer>,
+    /// Without line editing, echo and keys that send signals.
+    raw: Termios,
     canvas: Option<Canvas>,
     shown: Vec<String>,
     has_color: bool,
@@ -71,8 +86,9 @@ impl Screen {
         raw.special_codes[SpecialCodeIndex::VMIN] = 0;
         raw.special_codes[SpecialCodeIndex::VTIME] = 1;
         let restorer = Arc::new(Restorer { before, is_done: AtomicBool::new(false) });
-        let screen = Screen {
+        let mut screen = Screen {
             restorer: restorer.clone(),
+            raw,
             canvas: None,
             shown: Vec::new(),
             has_color: AutoStream::choice(&io::stdout()) != ColorChoice::Never,
@@ -84,9 +100,24 @@ impl Screen {
             restorer.restore();
             report(info);
         }));
-        termios::tcsetattr(io::stdin(), OptionalActions::Now, &raw)?;
-        write(ENTER)?;
+        screen.take_over()?;
         Ok(screen)
+    }
+
+    /// Takes over the terminal, again after another program has had it; the next frame is drawn whole.
+    pub(super) fn take_over(&mut self) -> io::Result<()> {
+        self.restorer.is_done.store(false, Ordering::Relaxed);
+        termios::tcsetattr(io::stdin(), OptionalActions::Now, &self.raw)?;
+        self.canvas = None;
+        write(ENTER)
+    }
+
+    /// Gives the terminal back, stops this process, and takes the terminal over once a shell lets it go on.
+    pub(super) fn suspend(&mut self) -> io::Result<()> {
+        self.restorer.restore();
+        // SIGTSTP has a handler here, which would call this again.
+        process::kill_process(process::getpid(), Signal::STOP)?;
+        self.take_over()
     }
 
     /// Draws the lines that have changed; all of them on a terminal of another size.
@@ -117,12 +148,12 @@ impl Screen {
         Ok(())
     }
 
-    /// Waits for a key for a tenth of a second. Whether it was `q` or Ctrl-C.
-    pub(super) fn is_left(&self) -> io::Result<bool> {
+    /// Waits for a key for a tenth of a second; of several, the first that asks for something.
+    pub(super) fn key(&self) -> io::Result<Option<Key>> {
         let mut keys = [0; 64];
         match rustix::io::read(io::stdin(), &mut keys) {
-            Ok(count) => Ok(keys[..count].iter().any(|key| [b'q', b'Q', INTERRUPT].contains(key))),
-            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Ok(false),
+            Ok(count) => Ok(keys[..count].iter().copied().find_map(meaning)),
+            Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -138,6 +169,14 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.restorer.restore();
+    }
+}
+
+fn meaning(key: u8) -> Option<Key> {
+    match key {
+        b'q' | b'Q' | INTERRUPT => Some(Key::Leave),
+        SUSPEND => Some(Key::Suspend),
+        _ => None,
     }
 }
 
@@ -158,6 +197,12 @@ fn is_utf8(variable: impl Fn(&str) -> Option<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_raw_terminal_sends_control_keys_as_bytes() {
+        assert_eq!([3, b'q'].map(meaning), [Some(Key::Leave); 2]);
+        assert_eq!([26, b'x'].map(meaning), [Some(Key::Suspend), None]);
+    }
 
     #[test]
     fn the_first_variable_that_is_set_names_the_encoding() {
