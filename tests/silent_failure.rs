@@ -454,7 +454,7 @@ fn ok_says_what_was_checked_and_what_was_not() {
     assert_eq!(judgement.verdict, Verdict::Promote);
     assert_eq!(
         Coverage::of(&judgement).sentence(),
-        "no harm found in latency, failures and score; not checked: labels (none), pairs (no shadow)"
+        "no harm found in latency, failures and score; not checked: labels (none so far), pairs (no shadow)"
     );
 }
 

@@ -9,6 +9,9 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::text::lists::list;
 
+/// Why an observation was not checked of which there is none.
+const NONE: &str = "none so far";
+
 /// What a verdict without harm rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Coverage {
@@ -56,7 +59,7 @@ impl Coverage {
         for (source, is_checked) in by_health_check {
             self.add(judgement, source, source.properties().name, is_checked, "too few samples");
         }
-        self.add(judgement, Source::LogLoss, "labels", false, "none");
+        self.add(judgement, Source::LogLoss, "labels", false, NONE);
         self.add(judgement, Source::ShadowScore, "pairs", false, "no shadow");
     }
 
@@ -88,15 +91,17 @@ impl Coverage {
             self.checked.push(name.to_owned());
         } else {
             let lacking = match one.samples.fewest() {
-                0 => "none".to_owned(),
-                seen if seen < metric.min_samples => format!("{seen} of {}", metric.min_samples),
+                0 => NONE.to_owned(),
+                seen if seen < metric.min_samples => {
+                    format!("{seen} of {} samples", metric.min_samples)
+                }
                 _ => sentences::NOTHING_COMPARED.to_owned(),
             };
             self.not_checked.push(format!("{name} ({lacking})"));
         }
     }
 
-    /// `no harm found in latency and failures; not checked: score (none), labels (none), pairs (no shadow)`.
+    /// `no harm found in latency and failures; not checked: labels (none so far), pairs (no shadow)`.
     pub fn sentence(&self) -> String {
         let checked = match self.checked.is_empty() {
             true => "nothing was checked".to_owned(),

@@ -7,7 +7,6 @@ use super::health_check::Evidence;
 use super::health_check::LatencyEvidence;
 use super::health_check::ScoreEvidence;
 use super::health_check::Slower;
-use super::health_check::TrackInputs;
 use super::judgement::Judgement;
 use super::monitors::inputs::InputsMeasured;
 use super::monitors::sample_ratio::RatioMeasured;
@@ -27,6 +26,7 @@ use crate::canary::policy::metric::Metric;
 use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::text::durations::duration;
+use crate::text::lists::list;
 use crate::text::lists::quoted;
 use crate::text::numbers::equation;
 use crate::text::numbers::number;
@@ -37,6 +37,7 @@ mod forecast;
 mod metric;
 
 pub use comparison::Comparison;
+pub use comparison::clipped;
 pub use forecast::forecast;
 pub use forecast::of_metric;
 pub use forecast::within;
@@ -50,9 +51,19 @@ pub use metric::spreads;
 /// At most this many sentences are listed at once; the evidence holds all of them.
 const MAX_SENTENCES: usize = 5;
 
-/// Why the judgement came to its verdict, in one line.
+/// Why the judgement came to its verdict, in one line. A pass of the health check says first what was checked.
 pub fn why(judgement: &Judgement) -> String {
-    reasons(judgement, &judgement.reasons).join("; ")
+    let harmless = judgement.reasons.iter().filter_map(|reason| match reason {
+        Reason::LatencyIsFine => Some("latency"),
+        Reason::FailuresAreFine => Some("failures"),
+        Reason::ScoreIsFine => Some("score"),
+        _ => None,
+    });
+    let harmless: Vec<String> = harmless.map(str::to_owned).collect();
+    let passes = judgement.verdict == Verdict::Promote && !harmless.is_empty();
+    let checked = passes.then(|| format!("no harm found in {}", list(&harmless)));
+    let reasons = reasons(judgement, &judgement.reasons);
+    checked.into_iter().chain(reasons).collect::<Vec<_>>().join("; ")
 }
 
 /// These reasons of a judgement, one sentence each; the first few, and how many more there are.
@@ -312,13 +323,14 @@ fn latency_difference(
         Slower::NotConfirmed(p) => format!("; not confirmed by permutation, {}", equation("p", p)),
         Slower::ByRanks(p) => format!("; shown by ranks, {}", equation("p", p)),
     };
-    let mean = |inputs: &TrackInputs| duration(inputs.latency.mean().unwrap_or(0.0));
+    let [canary, stable] = [&evidence.inputs.canary, &evidence.inputs.stable]
+        .map(|inputs| inputs.latency.mean().unwrap_or(0.0));
     format!(
         "latency: {conclusion}: canary {}, stable {}, difference {} (interval {} to {}, tolerated {}{shown_by})",
-        mean(&evidence.inputs.canary),
-        mean(&evidence.inputs.stable),
+        duration(canary),
+        duration(stable),
         duration(latency.difference_seconds),
-        duration(latency.interval_seconds.0),
+        duration(latency.interval_seconds.0.max(-stable)),
         duration(latency.interval_seconds.1),
         duration(latency.margin_seconds),
     )

@@ -218,14 +218,14 @@ pub(super) fn cells_of(row: &MetricRow, columns: &[&str]) -> Vec<String> {
     let text = |cell: &Option<String>| cell.clone().unwrap_or_default();
     let cell = |column: &&str| match *column {
         "metric" => row.metric.clone(),
-        "role" => role(row.role).to_owned(),
+        "role" => row.role.word().to_owned(),
         "difference" => text(&row.difference),
         "interval" => text(&row.interval),
         "margin" => text(&row.margin),
         "canary" => grouped(row.canary_samples),
         "stable" => grouped(row.stable_samples),
         _ if columns.contains(&"role") || row.role == Role::Guardrail => state(row),
-        _ => format!("{} ({})", state(row), role(row.role)),
+        _ => format!("{} ({})", state(row), row.role.word()),
     };
     columns.iter().map(cell).collect()
 }
@@ -237,15 +237,6 @@ fn widths(header: &[&str], rows: &[Vec<String>]) -> Vec<usize> {
         cells.map(|cell| display_width(cell)).chain([header[column].len()]).max().unwrap_or(0)
     };
     (0..header.len()).map(width).collect()
-}
-
-/// The role in a word.
-pub(super) fn role(role: Role) -> &'static str {
-    match role {
-        Role::Guardrail => "guardrail",
-        Role::Signal => "signal",
-        Role::Advisory => "advisory",
-    }
 }
 
 fn dash() -> String {

@@ -184,7 +184,7 @@ fn without_values_nothing_is_decided_and_the_reason_is_shown_once() {
     let health = service.health().unwrap();
     assert_eq!(health.sequential.unwrap().ticks, 0, "no tick, no verdict");
     assert_eq!(health.queries.len(), 1);
-    assert_eq!(health.not_checked, ["cost (none)"]);
+    assert_eq!(health.not_checked, ["cost (none so far)"]);
     prometheus.answer(values(1.0));
     pass(&bench, &service, &mut observer, 15);
     assert_eq!((query(&service).observations, query(&service).problem), (1, None));

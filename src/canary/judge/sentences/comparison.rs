@@ -28,9 +28,11 @@ impl Comparison {
         margin: f64,
     ) -> Comparison {
         let unit = Scale::new(metric, evidence, effect.abs().max(margin));
+        let possible = |difference: f64| clipped(metric, evidence, difference);
+        let (effect, interval) = (possible(effect), interval.map(|ends| ends.map(possible)));
         let size = interval.iter().flatten().chain([&effect]).fold(0.0, |a: f64, b| a.max(b.abs()));
         let decimals = decimals(size / unit.size).min(3);
-        let signed = |x: f64| match unit.scaled(x) {
+        let signed = |x: f64| match x / unit.size {
             0.0 => "0".to_owned(),
             small if size < 1e-3 * unit.size && unit.name.is_empty() => format!("{small:+.2e}"),
             scaled => {
@@ -61,21 +63,38 @@ struct Scale {
     /// One of it, in the unit of the values.
     size: f64,
     name: &'static str,
-    /// The bound of the values: an interval is that of a sum, which does not respect the bounds of a rate.
-    bound: f64,
+}
+
+/// The nearest difference that the values can have: no time is below zero, and no share above one. An estimate and its
+/// interval are those of a sum, which respects neither.
+///
+/// A share that is below that of stable by more than that may be seen, because stable's is an estimate, too.
+pub fn clipped(metric: &Metric, evidence: &MetricEvidence, difference: f64) -> f64 {
+    let counts = &evidence.samples;
+    let [least, most] = match metric.source.properties().unit {
+        Unit::Seconds => {
+            [evidence.stable_mean.map_or(f64::NEG_INFINITY, |mean| -mean), f64::INFINITY]
+        }
+        Unit::Share if counts.stable > 0 => {
+            [-1.0, 1.0 - counts.stable_failures as f64 / counts.stable as f64]
+        }
+        Unit::Share => [-1.0, 1.0],
+        Unit::Number | Unit::Probability => [f64::NEG_INFINITY, f64::INFINITY],
+    };
+    difference.max(least).min(most)
 }
 
 impl Scale {
     /// The unit for numbers up to this size.
     fn new(metric: &Metric, evidence: &MetricEvidence, size: f64) -> Scale {
-        let plain = |name| Scale { size: 1.0, name, bound: f64::INFINITY };
+        let plain = |name| Scale { size: 1.0, name };
         let properties = metric.source.properties();
         // Beyond tenfold a percentage is harder to read than the difference.
         let mean = evidence.stable_mean.filter(|mean| *mean > 0.0);
         let relative = mean.filter(|mean| is_relative(metric, *mean) && size < 10.0 * mean);
         let spread = evidence.stable_spread.filter(|spread| *spread > 0.0);
         match (properties.unit, relative, spread) {
-            (Unit::Share, _, _) => Scale { size: 0.01, name: "pt", bound: 1.0 },
+            (Unit::Share, _, _) => Scale { size: 0.01, name: "pt" },
             (Unit::Probability, _, Some(spread)) => Scale { size: spread, ..plain("sd") },
             (Unit::Probability, _, None) => plain(""),
             (Unit::Seconds | Unit::Number, Some(mean), _) => {
@@ -93,10 +112,6 @@ impl Scale {
             }
             (Unit::Number, None, _) => plain(""),
         }
-    }
-
-    fn scaled(&self, value: f64) -> f64 {
-        value.clamp(-self.bound, self.bound) / self.size
     }
 }
 
@@ -167,6 +182,14 @@ mod tests {
         ] {
             assert_eq!(written(mean, effect, interval, margin), expected);
         }
+    }
+
+    #[test]
+    fn no_time_is_below_zero() {
+        let [difference, interval, _] = written(0.01, -0.015, [-0.0504, 0.0204], 6e-4);
+        assert_eq!((difference.as_str(), interval.as_str()), ("-100 %", "-100 .. +204 %"));
+        let [_, interval, _] = written(1e-5, 0.0, [-7e-5, 2.01e-4], 2.01e-4);
+        assert_eq!(interval, "-10 .. +201 µs");
     }
 
     #[test]

@@ -127,8 +127,8 @@ impl Glyphs {
             put(left, plain, if low > END { self.bar } else { left_end });
             put(right, plain, if high < -END { self.bar } else { right_end });
         }
-        if multiples.effect.abs() <= END {
-            put(scale.cell(multiples.effect), show::STRONG, self.estimate);
+        if let Some(effect) = multiples.effect.filter(|effect| effect.abs() <= END) {
+            put(scale.cell(effect), show::STRONG, self.estimate);
         }
         let mut text = String::new();
         let mut rest = bar.as_slice();
@@ -204,6 +204,7 @@ mod tests {
     fn drawn(effect: f64, interval: [f64; 2], is_two_sided: bool) -> String {
         let (accepted, harmful) = (1.0, 0.5);
         let interval = Some(interval);
+        let effect = Some(effect);
         let multiples = Multiples { effect, interval, accepted, harmful, is_two_sided };
         let bar = Glyphs::new(false).interval(Some(&multiples), 21);
         anstream::adapter::strip_str(&bar).to_string()
@@ -230,8 +231,13 @@ mod tests {
     #[test]
     fn nothing_tolerated_is_the_line_of_stable() {
         let interval = Some([0.001, 0.4]);
-        let multiples =
-            Multiples { effect: 0.2, interval, accepted: 1.0, harmful: 0.0, is_two_sided: false };
+        let multiples = Multiples {
+            effect: Some(0.2),
+            interval,
+            accepted: 1.0,
+            harmful: 0.0,
+            is_two_sided: false,
+        };
         let bar = Glyphs::new(false).interval(Some(&multiples), 21);
         assert_eq!(anstream::adapter::strip_str(&bar).to_string(), "          !o]  ::::::");
         assert_eq!(Glyphs::new(true).interval(None, 9), "         ");

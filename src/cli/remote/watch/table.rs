@@ -6,7 +6,6 @@ use super::bars::Glyphs;
 use super::canvas::Canvas;
 use super::canvas::cut;
 use crate::canary::policy::metric::Role;
-use crate::cli::remote::page::role;
 use crate::cli::show;
 use crate::cli::show::plain;
 use crate::cli::show::styled;
@@ -40,7 +39,7 @@ pub(super) fn lines(rows: &[MetricRow], canvas: &Canvas) -> Vec<String> {
     let mut left =
         vec![Column::new("metric", &rows, |row| row.metric.clone()).at_most(LONGEST_NAME)];
     let optional = [
-        (WITH_ROLES, Column::new("role", &rows, |row| role(row.role).to_owned())),
+        (WITH_ROLES, Column::new("role", &rows, |row| row.role.word().to_owned())),
         (WITH_ROLES, Column::new("stable", &rows, |row| text(&row.stable)).right()),
         (WITH_ROLES, Column::new("canary", &rows, |row| text(&row.canary)).right()),
         (0, Column::new("difference", &rows, |row| text(&row.difference)).right()),
@@ -68,6 +67,7 @@ pub(super) fn lines(rows: &[MetricRow], canvas: &Canvas) -> Vec<String> {
     for (place, row) in rows.iter().enumerate() {
         let cells_of_row = left.iter().map(|column| column.cell(&column.cells[place]));
         let multiples = row.numbers.as_ref().and_then(Multiples::of);
+        let multiples = multiples.map(|it| if row.is_known() { it } else { it.without_effect() });
         let bar = has_bar.then(|| glyphs.interval(multiples.as_ref(), cells));
         let is_off = row.state == MetricState::Off;
         let text = cut(&plain(&state(row, has_roles)), of_state);
@@ -102,7 +102,7 @@ fn state(row: &MetricRow, has_roles: bool) -> String {
     let detail = row.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
     let role = match row.role == Role::Guardrail || has_roles {
         true => String::new(),
-        false => format!(" ({})", role(row.role)),
+        false => format!(" ({})", row.role.word()),
     };
     format!("{word}{detail}{role}")
 }

@@ -74,6 +74,12 @@ impl Forest {
         Forest { says, is_bad, margin, marks: numbers.and_then(Marks::new) }
     }
 
+    /// The same without a mark for the difference.
+    pub(super) fn without_estimate(self) -> Forest {
+        let marks = self.marks.map(|marks| Marks { estimate: None, leaves: None, ..marks });
+        Forest { marks, ..self }
+    }
+
     /// Whether there is a picture.
     pub(super) fn is_drawn(&self) -> bool {
         self.marks.is_some()
@@ -92,8 +98,8 @@ impl Marks {
         let interval = interval.map(|[low, high]| Interval::new(low, high));
         let leaves = match effect {
             _ if interval.is_some() => None,
-            better if better < -END => Some((ARROW, -6)),
-            worse if worse > END => Some((round(100.0 - ARROW), 6)),
+            Some(better) if better < -END => Some((ARROW, -6)),
+            Some(worse) if worse > END => Some((round(100.0 - ARROW), 6)),
             _ => None,
         };
         Some(Marks {
@@ -101,7 +107,7 @@ impl Marks {
             accepted: sides.iter().map(|side| place(side * accepted)).collect(),
             harmful: sides.iter().map(|side| place(side * harmful)).collect(),
             interval,
-            estimate: (effect.abs() <= END).then(|| place(effect)),
+            estimate: effect.filter(|it| it.abs() <= END).map(place),
             leaves,
         })
     }

@@ -16,7 +16,7 @@ use crate::service::status::report::rows::by_urgency;
 #[derive(Debug)]
 pub(super) struct Row {
     name: String,
-    role: String,
+    role: &'static str,
     stable: Option<String>,
     canary: Option<String>,
     difference: Option<String>,
@@ -31,21 +31,21 @@ pub(super) struct Row {
 
 impl Row {
     fn new(row: &MetricRow) -> Row {
-        let role = role(row.role);
-        let required = row.required || row.role != Role::Guardrail;
+        let (role, _) = row.role.explained(row.required);
         let state = of_state(row.state);
         // The bar says which margin; its name would repeat the head of the column.
         let margin = row.pass_margin.as_deref();
         let margin = margin.map(|it| it.trim_start_matches("accepted ").to_owned());
         let is_bad = row.state == MetricState::Fail;
+        let forest = Forest::new(row.numbers.as_ref(), says(row, state), margin, is_bad);
         Row {
             name: row.metric.clone(),
-            role: if required { role.to_owned() } else { format!("{role}, not required") },
+            role,
             stable: row.stable.clone(),
             canary: row.canary.clone(),
             difference: row.difference.as_deref().map(with_minus),
             interval: row.interval.as_deref().map(with_minus),
-            forest: Forest::new(row.numbers.as_ref(), says(row, state), margin, is_bad),
+            forest: if row.is_known() { forest } else { forest.without_estimate() },
             state,
             is_off: row.state == MetricState::Off,
             detail: row.detail.clone(),
@@ -57,15 +57,6 @@ impl Row {
 /// With minus signs, which are as wide as digits and plus signs, for hyphens before digits.
 pub(super) fn with_minus(numbers: &str) -> String {
     numbers.replace('-', "\u{2212}")
-}
-
-/// A role in a word.
-pub(crate) fn role(role: Role) -> &'static str {
-    match role {
-        Role::Guardrail => "guardrail",
-        Role::Signal => "signal",
-        Role::Advisory => "advisory",
-    }
 }
 
 /// The row as a sentence, for those who do not see its picture.
@@ -135,6 +126,18 @@ impl Metrics {
         let row_id = if id == "metrics" { "m" } else { id };
         let rows = rows.into_iter().map(Row::new).collect();
         Metrics { id, row_id, title, basis, can_open: false, rows }
+    }
+
+    /// The roles of the metrics, each once, and what they mean.
+    fn roles(&self) -> Vec<(&'static str, &'static str)> {
+        let all = [
+            (Role::Guardrail, true),
+            (Role::Guardrail, false),
+            (Role::Signal, true),
+            (Role::Advisory, true),
+        ];
+        let all = all.into_iter().map(|(role, required)| role.explained(required));
+        all.filter(|(role, _)| self.rows.iter().any(|row| row.role == *role)).collect()
     }
 
     /// Whether there is something to explain below the table.

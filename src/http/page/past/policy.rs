@@ -7,7 +7,6 @@ use crate::canary::Version;
 use crate::canary::policy::Mode;
 use crate::canary::policy::source::MarginKind;
 use crate::canary::policy::source::Unit;
-use crate::http::page::parts::metrics::role;
 use crate::service::status::past::PastRollout;
 use crate::stats::Margin;
 use crate::text::durations::duration;
@@ -28,7 +27,7 @@ pub(super) struct PolicyPart {
 #[derive(Debug)]
 struct Row {
     name: String,
-    role: String,
+    role: &'static str,
     tolerated: String,
     accepted: String,
     samples: String,
@@ -65,10 +64,9 @@ impl PolicyPart {
 
 impl Row {
     fn new(metric: &Metric) -> Row {
-        let required = metric.required || !metric.role.acts();
         Row {
             name: metric.name.to_string(),
-            role: format!("{}{}", role(metric.role), if required { "" } else { ", not required" }),
+            role: metric.role.explained(metric.required).0,
             tolerated: margin(metric, metric.tolerated),
             accepted: margin(metric, metric.accepted),
             samples: grouped(metric.min_samples),

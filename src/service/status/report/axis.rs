@@ -10,8 +10,8 @@ pub const END: f64 = 2.0;
 /// positive, whatever the metric.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Multiples {
-    /// Canary minus stable.
-    pub effect: f64,
+    /// Canary minus stable; `None` if the samples do not tell.
+    pub effect: Option<f64>,
     /// The confidence interval of the effect.
     pub interval: Option<[f64; 2]>,
     /// A difference within this passes.
@@ -36,11 +36,28 @@ impl Multiples {
             [one.min(other), one.max(other)]
         });
         Some(Multiples {
-            effect: worse(effect),
+            effect: Some(worse(effect)),
             interval,
             accepted: accepted / unit,
             harmful: harmful / unit,
             is_two_sided: harm == Harm::Either,
         })
+    }
+    /// Where the values of the canary are zero.
+    pub fn least(numbers: &Numbers) -> Option<f64> {
+        let stable = numbers.stable?;
+        Multiples::of(&Numbers { effect: -stable, interval: None, ..*numbers })?.effect
+    }
+
+    /// The same of a metric whose difference is not known.
+    #[must_use]
+    pub fn without_effect(self) -> Multiples {
+        Multiples { effect: None, ..self }
+    }
+
+    /// Whether the interval leaves the axis on both sides, so that it says nothing. `is_cut`: its better end is the best
+    /// that there can be.
+    pub fn excludes_nothing(&self, is_cut: bool) -> bool {
+        self.interval.is_some_and(|[best, worst]| (best <= -END || is_cut) && worst >= END)
     }
 }

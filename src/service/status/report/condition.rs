@@ -8,6 +8,7 @@ use super::rows::MetricRow;
 use super::rows::MetricState;
 use super::silence::silence;
 use super::words::Times;
+use super::words::capitalized;
 use super::words::duration;
 use crate::canary::judge::coverage::Coverage;
 use crate::canary::judge::sentences;
@@ -353,14 +354,4 @@ fn harm(status: &Status, rollout: &RolloutStatus, rows: &[MetricRow]) -> String 
     let sentence =
         concern(status).or_else(|| by_plan.or(reasons).map(|it| format!("{}.", capitalized(it))));
     sentence.unwrap_or_else(|| "The canary does harm.".to_owned())
-}
-
-/// The text with a capital at its start, unless it starts with a name such as `log_loss`.
-pub(super) fn capitalized(text: &str) -> String {
-    let first = text.split([' ', ':', ';', ',']).next().unwrap_or_default();
-    if !first.chars().all(char::is_alphabetic) {
-        return text.to_owned();
-    }
-    let mut rest = text.chars();
-    rest.next().map_or_else(String::new, |first| first.to_uppercase().chain(rest).collect())
 }

@@ -1,13 +1,11 @@
 //! Figures about the traffic, each with its label.
 
-use super::words::duration;
-use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::Status;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
 use crate::text::numbers::two_digits;
 
-/// The measured share, the rate of requests, and when the step ends.
+/// The measured share, and the rate of requests.
 pub fn facts(status: &Status) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let (stable, canary) = (status.tracks.stable.requests, status.tracks.canary.requests);
@@ -27,15 +25,6 @@ pub fn facts(status: &Status) -> Vec<(&'static str, String)> {
         let rate = two_digits(rate);
         let rate = if rate < 100.0 { number(rate) } else { grouped(rate as u64) };
         facts.push(("Rate", format!("{rate} requests/s")));
-    }
-    let rollout = status.rollout.as_ref();
-    let left = rollout.and_then(|rollout| rollout.remaining_bake_seconds);
-    // By hand nothing ends by itself.
-    let is_by_plan = rollout.is_some_and(|rollout| rollout.plan.is_some());
-    if let Some(left) = left.filter(|left| *left > 0.0 && is_by_plan)
-        && status.state == RolloutState::Running
-    {
-        facts.push(("Step lasts", format!("at least {} more", duration(left))));
     }
     facts
 }

@@ -43,6 +43,35 @@ fn lost(status: &Status) -> String {
     format!("serin tries the store again every second and goes on once it is back. {meanwhile}")
 }
 
+/// The time that the sentence about what happens next names, if it names one.
+pub(super) fn next_at(status: &Status, condition: Condition) -> Option<Timestamp> {
+    if status.store_lost.is_some() {
+        return None;
+    }
+    let Some(rollout) = &status.rollout else {
+        let monitored = status.post_promotion.as_ref();
+        return monitored.filter(|_| condition == Condition::Monitoring).map(|it| it.until);
+    };
+    let plan = rollout.plan.as_ref()?;
+    match (status.state, plan.next) {
+        (RolloutState::Paused | RolloutState::AwaitingApproval, _) => rolled_back_at(plan),
+        (RolloutState::Running | RolloutState::Idle, NextAction::Wait) => end_of_step(rollout),
+        (RolloutState::Running | RolloutState::Idle, _) => None,
+    }
+}
+
+/// When the canary is rolled back without a decision, if it is.
+fn rolled_back_at(plan: &PlanStatus) -> Option<Timestamp> {
+    plan.deadline_at.filter(|_| plan.plan.at_deadline == AtDeadline::RollBack)
+}
+
+/// When the step may end, if its time is not over.
+fn end_of_step(rollout: &RolloutStatus) -> Option<Timestamp> {
+    rollout.remaining_bake_seconds.filter(|left| *left > 0.0)?;
+    let bake = std::time::Duration::try_from_secs_f64(rollout.bake_seconds?).ok()?;
+    rollout.step_started_at.checked_add(bake).ok()
+}
+
 fn idle(status: &Status, condition: Condition, times: &Times) -> String {
     if let (Condition::Monitoring, Some(promotion)) = (condition, &status.post_promotion) {
         return format!(
@@ -106,22 +135,18 @@ fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
 }
 
 fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &Times) -> String {
-    let deadline = plan.deadline_at.map(|deadline| times.time(deadline));
-    let at_deadline = match (plan.plan.at_deadline, deadline) {
-        (AtDeadline::RollBack, Some(deadline)) => {
-            format!(" Without a decision the canary is rolled back at {deadline}.")
-        }
-        (AtDeadline::Hold, _) | (AtDeadline::RollBack, None) => String::new(),
-    };
+    let at_deadline = rolled_back_at(plan).map_or_else(String::new, |deadline| {
+        format!("a rollback at {} without a decision. ", times.time(deadline))
+    });
     match status.state {
         RolloutState::Paused => {
             return format!(
-                "You decide: resume (serin resume), or roll back (serin rollback).{at_deadline}"
+                "{at_deadline}You decide: resume (serin resume), or roll back (serin rollback)."
             );
         }
         RolloutState::AwaitingApproval => {
             return format!(
-                "You decide: approve (serin resume), or roll back (serin rollback).{at_deadline}"
+                "{at_deadline}You decide: approve (serin resume), or roll back (serin rollback)."
             );
         }
         RolloutState::Running | RolloutState::Idle => {}
@@ -144,12 +169,7 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
         NextAction::AwaitApproval => "serin asks for your approval now.".to_owned(),
         NextAction::Advance => format!("{step} now."),
         NextAction::Wait => {
-            let left = rollout.remaining_bake_seconds;
-            let end = left.filter(|left| *left > 0.0).and_then(|_| {
-                let bake = std::time::Duration::try_from_secs_f64(rollout.bake_seconds?).ok()?;
-                rollout.step_started_at.checked_add(bake).ok()
-            });
-            let at = match (end, left) {
+            let at = match (end_of_step(rollout), rollout.remaining_bake_seconds) {
                 (Some(end), _) => format!(" at {} at the earliest", times.time(end)),
                 (None, Some(_)) => String::new(),
                 (None, None) => ", once you resume the rollout".to_owned(),

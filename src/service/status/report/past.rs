@@ -1,12 +1,12 @@
 //! The report of a rollout that has ended.
 
 use super::condition::Condition;
-use super::condition::capitalized;
 use super::rows::MetricRow;
 use super::view::Report;
 use super::view::judged;
 use super::view::late;
 use super::words::Times;
+use super::words::capitalized;
 use super::words::duration;
 use crate::canary::Judgement;
 use crate::canary::Policy;
@@ -41,6 +41,7 @@ impl Report {
             headline,
             why: outline.reason.as_deref().map(sentence),
             next: ended(outline, times),
+            next_at: None,
             missing: None,
             checklists: Vec::new(),
             start: None,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::axis::Multiples;
 use crate::canary::Metric;
 use crate::canary::judge::bayesian::Reading;
 use crate::canary::judge::forecast::MetricForecast;
@@ -47,10 +48,10 @@ pub struct MetricRow {
     /// That of the canary, likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary: Option<String>,
-    /// Canary minus stable, with its unit.
+    /// Canary minus stable, with its unit; `unknown so far` where the samples do not tell.
     pub difference: Option<String>,
-    /// Its confidence interval in the same unit. Left out where the difference contradicts the state, which rests on other
-    /// statistics.
+    /// Its confidence interval in the same unit, as far as the values can be: no time is below zero. Left out where it
+    /// excludes nothing, or where the difference contradicts the state, which rests on other statistics.
     pub interval: Option<String>,
     /// The margin that the state rests on, by its name in the settings and in the same unit: `tolerated +5.67 %`.
     pub margin: Option<String>,
@@ -79,9 +80,9 @@ pub struct MetricRow {
 pub struct Numbers {
     /// The mean of stable, its quantile, or its share of failures.
     pub stable: Option<f64>,
-    /// Canary minus stable.
+    /// Canary minus stable, as far as the values can be: no time is below zero, no share above one.
     pub effect: f64,
-    /// The confidence interval of the effect.
+    /// The confidence interval of the effect, likewise.
     pub interval: Option<[f64; 2]>,
     /// A difference within this passes.
     pub accepted: f64,
@@ -110,9 +111,14 @@ impl Numbers {
             | MonitorKind::Values(_) => evidence.stable_mean,
         };
         let Margins { accepted, harmful, .. } = *margins;
+        let possible = |difference: f64| sentences::clipped(metric, evidence, difference);
+        let (effect, interval) = (possible(effect), interval.map(|ends| ends.map(possible)));
         Numbers { stable, effect, interval, accepted, harmful, harm: metric.harm }
     }
 }
+
+/// Stands for a difference that the samples do not tell.
+const UNKNOWN: &str = "unknown so far";
 
 /// What else is known of a metric.
 #[derive(Clone, Copy, Debug, Default)]
@@ -258,16 +264,28 @@ impl MetricRow {
         let numbers = Numbers::new(metric, evidence, margins, (effect, interval));
         let value = |value: f64| value_in_words(metric, value);
         // An uncertain difference may be larger than the value, and no time is below zero.
-        let is_possible = |it: &f64| *it >= 0.0 || metric.source.properties().unit != Unit::Seconds;
+        let is_possible = numbers.effect == effect;
+        let excludes_nothing = interval.is_some_and(|[low, _]| {
+            let is_cut = numbers.interval.is_some_and(|[least, _]| least > low);
+            Multiples::of(&numbers).is_some_and(|it| it.excludes_nothing(is_cut))
+        });
         MetricRow {
             stable: numbers.stable.map(value),
-            canary: numbers.stable.map(|it| it + effect).filter(is_possible).map(value),
-            difference: Some(it.difference),
-            interval: it.interval,
+            canary: numbers.stable.filter(|_| is_possible).map(|it| value(it + effect)),
+            difference: Some(match is_possible && !excludes_nothing {
+                true => it.difference,
+                false => UNKNOWN.to_owned(),
+            }),
+            interval: it.interval.filter(|_| !excludes_nothing),
             numbers: Some(numbers),
             margin: Some(margin),
             ..row
         }
+    }
+
+    /// Whether the difference is known; otherwise its estimate is not shown.
+    pub fn is_known(&self) -> bool {
+        self.difference.as_deref() != Some(UNKNOWN)
     }
 
     /// Whether the rollout waits for this metric.

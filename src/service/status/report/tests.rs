@@ -89,7 +89,7 @@ pub(crate) fn rollout(latency: &str, effect: Option<f64>, changes: Value) -> Sta
         },
         "health": {
             "alert_triggered": is_harm, "status": word, "checked": ["latency", "failures", "score"],
-            "not_checked": ["labels (none)"], "message": "", "verdict": verdict, "reasons": [],
+            "not_checked": ["labels (none so far)"], "message": "", "verdict": verdict, "reasons": [],
             "harm_detected": is_harm, "test": "welch_t", "alpha": 0.05, "min_samples": 20,
             "failure_p_value": 1.0, "stable": track.clone(), "canary": track,
             "sequential": { "verdict": verdict, "alpha": 0.05, "ticks": 5,
@@ -221,7 +221,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             rollout("pass", Some(0.0), json!({})),
             Condition::Healthy,
             "model_v2",
-            "No harm found in latency, failures and score; not checked: labels (none).",
+            "No harm found in latency, failures and score; not checked: labels (none so far).",
             "serin promote",
         ),
         (
@@ -284,7 +284,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             }),
             Condition::Healthy,
             "model_v2",
-            "not checked: labels (none)",
+            "not checked: labels (none so far)",
             "your approval, then promotion at 14:10:00 UTC",
         ),
         (
@@ -441,4 +441,49 @@ fn durations_and_lists_read_as_people_say_them() {
     let items = ["a", "b", "c"].map(str::to_owned);
     let said = [list(&items[..0]), list(&items[..1]), list(&items[..2]), list(&items)];
     assert_eq!(said, ["", "a", "a and b", "a, b and c"]);
+}
+
+#[test]
+fn the_time_of_what_happens_next_is_also_there_for_programs() {
+    let at = |status: &Status| report(status).next_at.map(|at| at.to_string());
+    let holding = |changes: Value| {
+        let mut all = plan(json!({}));
+        merge(&mut all, changes);
+        rollout("inconclusive", Some(0.0003), all)
+    };
+    let end_of_step = Some("2026-11-25T14:10:00Z".to_owned());
+    assert_eq!(at(&holding(json!({}))), end_of_step);
+    assert!(report(&holding(json!({}))).next.contains("14:10:00"), "the sentence has it, too");
+    let over = json!({ "rollout": { "remaining_bake_seconds": 0.0 } });
+    assert_eq!(at(&holding(over)), None);
+    let deadline = Some("2026-11-26T14:00:00Z".to_owned());
+    for state in ["paused", "awaiting_approval"] {
+        assert_eq!(at(&holding(json!({ "state": state }))), deadline, "{state}");
+    }
+    let lost = json!({ "store_lost": { "since": "2026-11-25T14:05:00Z", "cause": "disk full" } });
+    for nothing in [holding(lost), rollout("pass", Some(0.0), json!({})), status(json!({}))] {
+        assert_eq!(at(&nothing), None);
+    }
+}
+
+#[test]
+fn a_difference_that_cannot_be_is_unknown() {
+    // Of 10 ms nothing can be 15 ms faster.
+    let impossible = report(&rollout("pass", Some(-0.015), json!({})));
+    let row = &impossible.metrics[0];
+    assert_eq!((row.difference.as_deref(), row.canary.as_deref()), (Some("unknown so far"), None));
+    assert_eq!(row.interval.as_deref(), Some("-100 .. -100 %"));
+    assert_eq!(row.numbers.map(|it| it.interval), Some(Some([-0.01; 2])));
+    // What leaves the axis on both sides says nothing; with one end on it, it says something.
+    let with = |interval: [f64; 2]| {
+        let mut status = rollout("insufficient", Some(0.0003), json!({}));
+        let verdict = status.health.as_mut().and_then(|health| health.sequential.as_mut());
+        verdict.unwrap().metrics[0].interval = Some(interval);
+        report(&status).metrics.remove(0)
+    };
+    let wide = with([-0.05, 0.05]);
+    assert_eq!((wide.difference.as_deref(), wide.interval), (Some("unknown so far"), None));
+    let narrow = with([-0.05, 0.002]);
+    assert_eq!(narrow.difference.as_deref(), Some("+3.0 %"));
+    assert_eq!(narrow.interval.as_deref(), Some("-100 .. +20.0 %"));
 }

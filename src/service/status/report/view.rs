@@ -1,5 +1,6 @@
 //! A status in words.
 
+use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -31,6 +32,8 @@ pub struct Report {
     pub why: Option<String>,
     /// What happens next and when.
     pub next: String,
+    /// The time that `next` names, if it names one.
+    pub next_at: Option<Timestamp>,
     /// What it waits for.
     pub missing: Option<String>,
     /// The same as a list with how far each is: for the next step, and for the promotion.
@@ -69,6 +72,7 @@ impl Report {
             headline: text,
             why,
             next: next::next(status, condition, times),
+            next_at: next::next_at(status, condition),
             missing: next::missing(status, condition, &metrics),
             start: Start::of(status, condition),
             checklists: checklists(status, condition, &metrics),

@@ -2,6 +2,7 @@
 
 use super::condition::Condition;
 use super::rows::MetricState;
+use crate::canary::policy::metric::Role;
 use crate::service::status::health::HealthStatus;
 
 /// How a word is meant. A color only repeats it.
@@ -91,6 +92,31 @@ impl MetricState {
             MetricState::Shifted | MetricState::Waiting | MetricState::Inconclusive => Tone::Holds,
             MetricState::NoHarm => Tone::Calm,
             MetricState::Off => Tone::Muted,
+        }
+    }
+}
+
+impl Role {
+    /// The word for it, as in the settings.
+    pub fn word(self) -> &'static str {
+        match self {
+            Role::Guardrail => "guardrail",
+            Role::Signal => "signal",
+            Role::Advisory => "advisory",
+        }
+    }
+
+    /// The word for the role of a metric, and what it means in a few words. Not required: a promotion does not wait for it.
+    pub fn explained(self, required: bool) -> (&'static str, &'static str) {
+        match self {
+            Role::Guardrail if !required => {
+                ("optional guardrail", "must not fail, and a promotion does not wait for it")
+            }
+            Role::Guardrail => {
+                (self.word(), "must not fail, and a promotion waits until it passes")
+            }
+            Role::Signal => (self.word(), "a failure holds the rollout"),
+            Role::Advisory => (self.word(), "shown only, decides nothing"),
         }
     }
 }
