@@ -98,6 +98,45 @@ def a_panel_is_left_by_escape(serving: Serving, chromium: Chromium) -> None:
             check(server.status()["state"] == "running", "it was sent")
 
 
+def keys_open_panels(serving: Serving, chromium: Chromium) -> None:
+    with serving.started("keys") as server:
+        server.client.deploy(FILE, traffic_percent=10)
+        with opened(chromium, server) as tab:
+
+            def strike(letter: str) -> None:
+                tab.key(letter, ord(letter.upper()), letter)
+
+            def are_closed() -> bool:
+                return bool(tab.probe("areGone", ".confirm"))
+
+            for letter, act in [("r", "rollback-canary"), ("p", "promote-canary"), ("s", "set-traffic")]:
+                strike(letter)
+                tab.wait(f"document.querySelector('#act-{act}').hidden === false")
+                # Where the panel has a field, it has the focus.
+                before = tab.js("document.activeElement.value")
+                strike("5" if letter == "s" else "r")
+                check(tab.js("document.activeElement.value") != before, f"the key of {act} is not written into the field")
+                check(not are_closed(), f"a key in a field has closed the panel of {act}")
+                tab.key("Escape", 27)
+                tab.wait(f"document.querySelector('#act-{act}').hidden")
+            strike("?")
+            tab.wait("!document.querySelector('#keys').hidden")
+            check("Roll back" in tab.text("#keys"), tab.text("#keys"))
+            tab.click("#keys-on")
+            tab.key("Escape", 27)
+            tab.wait("document.querySelector('#keys').hidden")
+            tab.js("document.activeElement.blur()")
+            strike("r")
+            check(are_closed(), "a key acts although the keys are off")
+            check(server.status()["traffic_percent"] == 10, "a key has changed the rollout")
+            quiet(tab, server.url)
+    with serving.started("no-keys", TOKEN) as server:
+        server.client.deploy(FILE, traffic_percent=10)
+        with opened(chromium, server) as tab:
+            tab.key("r", 82, "r")
+            check(tab.probe("areGone", ".acts, .confirm"), "a key opens a panel without a token")
+
+
 def a_wrong_token_is_refused(serving: Serving, chromium: Chromium) -> None:
     with serving.started("token", TOKEN) as server:
         server.client.deploy(FILE, traffic_percent=10)
@@ -151,6 +190,7 @@ TESTS = [
     deploy_and_promote,
     deploy_and_roll_back,
     a_panel_is_left_by_escape,
+    keys_open_panels,
     a_wrong_token_is_refused,
     the_slower_of_two_is_told,
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 import time
 import urllib.parse
 from contextlib import ExitStack
@@ -15,6 +16,8 @@ from .chromium import Tab
 from .serving import Serin
 from .serving import Serving
 from .states import FILE
+from .states import TAIL
+from .states import WIDE
 from .states import plan
 
 #: Pages that a server keeps up to date.
@@ -77,6 +80,39 @@ def nothing_jumps(serving: Serving, chromium: Chromium) -> None:
                         before = after
                         time.sleep(0.1)
                     check(tab.text("#traffic dl") != text, "nothing has changed")
+
+
+def it_counts_down_to_what_happens_next(serving: Serving, chromium: Chromium) -> None:
+    left, words = "document.querySelector('time.left').innerText", "document.querySelector('.next > div')"
+    with serving.started("countdown") as server:
+        server.client.deploy(FILE, plan=plan(10, 50, bake="80s"))
+        with opened(chromium, server) as tab:
+            for width in [375, 1440]:
+                tab.size(width)
+                place = f"JSON.stringify({words}.getBoundingClientRect())"
+                before, at = tab.js(left), tab.js(place)
+                check(re.fullmatch(r"in \d\d s", before), f"the countdown says {before!r}")
+                tab.wait(f"{left} !== {before!r}", 3)
+                check(tab.js(place) == at, "the countdown moves what is beside it")
+        with Tab(chromium, scripts=False) as tab:
+            tab.open(server.url)
+            check(tab.js(left) == "", "the countdown is not kept up to date without scripts")
+            check(re.search(r"50 % at \d\d:\d\d:\d\d UTC", tab.text(".next")), tab.text(".next"))
+
+
+def what_is_opened_stays_open(serving: Serving, chromium: Chromium) -> None:
+    with serving.started("details", metrics=[WIDE, TAIL]) as server:
+        server.client.deploy(FILE, traffic_percent=50)
+        with server.traffic():
+            server.until("healthy")
+        server.client.promote()
+        with opened(chromium, server) as tab:
+            check("difference" not in tab.text("#timeline"), tab.text("#timeline"))
+            tab.click("#timeline summary")
+            tab.wait("document.querySelector('#timeline').innerText.includes('difference')")
+            server.client.deploy("model_v1.bin", traffic_percent=5)
+            tab.wait("document.querySelector('#timeline').innerText.includes('model_v1 is deployed')")
+            check("difference" in tab.text("#timeline"), "what was open is closed")
 
 
 def a_restart_is_seen(serving: Serving, chromium: Chromium) -> None:
@@ -225,6 +261,8 @@ TESTS = [
     it_changes_without_reload,
     a_restart_is_seen,
     nothing_jumps,
+    it_counts_down_to_what_happens_next,
+    what_is_opened_stays_open,
     a_drain_ends_the_streams,
     one_page_too_many_is_told,
     a_hidden_page_holds_no_stream,

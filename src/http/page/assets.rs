@@ -15,12 +15,13 @@ use crate::http::problem::Problem;
 pub(super) const STYLE: &str = include_str!("assets/style.css");
 
 /// The files, each with its type.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("style.css", "text/css; charset=utf-8", STYLE),
     ("theme.js", "text/javascript; charset=utf-8", include_str!("assets/theme.js")),
     ("page.js", "text/javascript; charset=utf-8", include_str!("assets/page.js")),
     ("rows.js", "text/javascript; charset=utf-8", include_str!("assets/rows.js")),
     ("acts.js", "text/javascript; charset=utf-8", include_str!("assets/acts.js")),
+    ("keys.js", "text/javascript; charset=utf-8", include_str!("assets/keys.js")),
     ("replay.js", "text/javascript; charset=utf-8", include_str!("assets/replay.js")),
 ];
 

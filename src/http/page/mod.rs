@@ -47,6 +47,8 @@ struct Now<'a> {
     assets: &'static str,
     /// Who may act: `open`, `token` or `closed`.
     access: &'static str,
+    /// The time of the server in milliseconds since 1970: the clock of the browser may be wrong.
+    at: i64,
     /// The parts that change, as HTML.
     parts: &'a [String],
 }
@@ -100,8 +102,9 @@ fn rendered(
     listens: SocketAddr,
     open: Option<&str>,
 ) -> Result<String, Problem> {
-    let Rendered { title, parts } = parts::rendered(service, listens, open)?;
+    let Rendered { title, at, parts } = parts::rendered(service, listens, open)?;
     let (version, assets) = (env!("CARGO_PKG_VERSION"), assets::digest());
-    let page = Now { title: &title, version, assets, access, parts: &parts };
+    let page =
+        Now { title: &title, version, assets, access, at: at.as_millisecond(), parts: &parts };
     page.render().map_err(parts::not_rendered)
 }

@@ -21,7 +21,9 @@ function morph(old, fresh) {
     old.data = fresh.data;
     return;
   }
-  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name)) old.removeAttribute(name);
+  // What the reader has opened stays open.
+  const isKept = (name) => name === "open" && old.nodeName === "DETAILS";
+  for (const { name } of [...old.attributes]) if (!fresh.hasAttribute(name) && !isKept(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   morphChildren(old, fresh);
 }
@@ -57,7 +59,29 @@ function take(html) {
   // What moves loses the focus.
   if (document.activeElement !== focused && focused.isConnected) focused.focus({ preventScroll: true });
   name();
+  countDown();
   document.dispatchEvent(new Event("fresh"));
+}
+
+// How far the server's clock is ahead of the browser's, which may be wrong.
+const [loaded] = performance.getEntriesByType("navigation");
+const ahead = Number(document.body.dataset.now) - performance.timeOrigin - (loaded?.responseStart ?? 0);
+
+// As the server writes durations.
+function duration(seconds) {
+  if (seconds < 90) return `${Math.ceil(seconds)} s`;
+  const minutes = Math.round(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (hours >= 48) return `${Math.floor((hours + 12) / 24)} days`;
+  return [hours && `${hours} h`, minutes % 60 && `${minutes % 60} min`].filter(Boolean).join(" ");
+}
+
+// How long it is to the time of what happens next.
+function countDown() {
+  for (const time of document.querySelectorAll("time.left")) {
+    const seconds = (Date.parse(time.dateTime) - Date.now() - ahead) / 1000;
+    time.textContent = seconds > 0 ? `in ${duration(seconds)}` : "now";
+  }
 }
 
 // The title says how the rollout is doing, for those who have the page in another tab.
@@ -113,8 +137,12 @@ async function explain() {
 }
 
 name();
+countDown();
 connect();
-setInterval(tell, 1000);
+setInterval(() => {
+  tell();
+  countDown();
+}, 1000);
 // A browser opens six connections to a server, so a page that nobody sees does not keep one, and only looks in for its
 // title.
 document.addEventListener("visibilitychange", () => {

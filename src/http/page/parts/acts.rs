@@ -8,6 +8,7 @@ use crate::service::serving::circuit_breaker::BreakerState;
 use crate::service::status::health::HealthStatus;
 use crate::service::status::overview::RolloutState;
 use crate::service::status::overview::Status;
+use crate::service::status::report::Condition;
 use crate::text::numbers::count;
 use crate::text::numbers::two_digits;
 
@@ -25,7 +26,7 @@ pub(super) struct Act {
     /// The id of its panel.
     pub(super) id: String,
     route: &'static str,
-    /// The class of its color: `go`, `back` or none.
+    /// The class of its color: `go`, `back`, `stop` or none.
     color: &'static str,
     label: &'static str,
     /// The heading of its panel.
@@ -63,9 +64,10 @@ const REASON: Field = Field::Reason { is_required: false };
 const WHY: Field = Field::Reason { is_required: true };
 
 impl Acts {
-    pub(super) fn new(status: &Status) -> Acts {
+    /// What can be done in this condition.
+    pub(super) fn new(status: &Status, condition: Condition) -> Acts {
         let acts = match (&status.canary, &status.rollout, &status.post_promotion) {
-            (Some(canary), Some(_), _) => of_rollout(status, &canary.name),
+            (Some(canary), Some(_), _) => of_rollout(status, condition, &canary.name),
             (None, _, Some(promotion)) => vec![Act {
                 id: id_of("revert"),
                 route: "revert",
@@ -139,12 +141,17 @@ pub(super) fn deployment(status: &Status, (file, version): (&str, &str), how: &D
     }
 }
 
-fn of_rollout(status: &Status, canary: &str) -> Vec<Act> {
+/// The acts on a canary. Where it does harm, the rollback comes first with a color, and the promotion last.
+fn of_rollout(status: &Status, condition: Condition, canary: &str) -> Vec<Act> {
     if status.store_lost.is_some() {
         // All others are refused.
         return vec![rollback(status, canary)];
     }
     let mut acts = Vec::new();
+    let is_urgent = matches!(condition, Condition::Harm | Condition::BreakerOpen);
+    if is_urgent {
+        acts.push(Act { color: "stop", ..rollback(status, canary) });
+    }
     match status.state {
         RolloutState::AwaitingApproval => acts.push(Act {
             id: id_of("resume-canary"),
@@ -171,13 +178,15 @@ fn of_rollout(status: &Status, canary: &str) -> Vec<Act> {
         }),
         RolloutState::Running | RolloutState::Idle => {}
     }
-    acts.push(promotion(status, canary));
+    if !is_urgent {
+        acts.push(promotion(status, canary));
+    }
     if status.state == RolloutState::Running {
         acts.push(pause(status, canary));
     }
     acts.push(share(status, canary));
     acts.push(slowdown(status, canary));
-    acts.push(rollback(status, canary));
+    acts.push(if is_urgent { promotion(status, canary) } else { rollback(status, canary) });
     acts
 }
 
@@ -308,10 +317,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::service::status::report::Report;
     use crate::service::status::report::tests::rollout;
+    use crate::service::status::report::words::Times;
+
+    fn acts(status: &Status) -> Vec<Act> {
+        let times = Times::utc(status.at);
+        Acts::new(status, Report::new(status, &times).condition).acts
+    }
 
     fn labels(status: &Status) -> Vec<&'static str> {
-        Acts::new(status).acts.iter().map(|act| act.label).collect()
+        acts(status).iter().map(|act| act.label).collect()
+    }
+
+    #[test]
+    fn a_harmful_canary_is_rolled_back_by_the_first_button() {
+        let harmful = acts(&rollout("fail", Some(0.004), json!({})));
+        assert_eq!((harmful[0].label, harmful[0].color), ("Roll back", "stop"));
+        let others = harmful[1..].iter().map(|act| act.color);
+        assert!(others.clone().all(str::is_empty), "{:?}", others.collect::<Vec<_>>());
+        assert_eq!(harmful.iter().filter(|act| act.label == "Roll back").count(), 1);
     }
 
     #[test]
@@ -331,8 +356,9 @@ mod tests {
             [(json!(null), "go", "Promote now"), (open, "", "Promote anyway")]
         {
             let status = rollout("pass", Some(0.0), json!({ "breaker": breaker }));
-            let acts = Acts::new(&status).acts;
-            assert_eq!((acts[0].color, acts[0].confirm), (color, confirm));
+            let acts = acts(&status);
+            let promotion = acts.iter().find(|act| act.label == "Promote").unwrap();
+            assert_eq!((promotion.color, promotion.confirm), (color, confirm));
         }
     }
 }

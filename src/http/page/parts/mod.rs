@@ -24,6 +24,7 @@ pub(super) mod word;
 use std::net::SocketAddr;
 
 use askama::Template as _;
+use jiff::Timestamp;
 
 use self::acts::Acts;
 use self::checklist::Checklists;
@@ -51,6 +52,8 @@ const ENTRIES: usize = 20;
 /// The title of the page, and the parts that change, as HTML.
 pub(super) struct Rendered {
     pub(super) title: String,
+    /// The time of the status.
+    pub(super) at: Timestamp,
     pub(super) parts: Vec<String>,
 }
 
@@ -78,7 +81,7 @@ pub(super) fn rendered(
     let parts = [
         verdict.render(),
         Traffic::new(&status).render(),
-        Acts::new(&status).render(),
+        Acts::new(&status, report.condition).render(),
         Start::new(&report, listens).render(),
         Metrics::new(&report, open.zip(opened)).render(),
         Checklists::new(&report).render(),
@@ -90,7 +93,8 @@ pub(super) fn rendered(
         Notes { notes: report.notes, revision: status.revision }.render(),
     ];
     let parts = parts.into_iter().map(|part| part.map_err(not_rendered));
-    Ok(Rendered { title, parts: parts.collect::<Result<_, Problem>>()? })
+    let at = status.at;
+    Ok(Rendered { title, at, parts: parts.collect::<Result<_, Problem>>()? })
 }
 
 /// What the opened row of a metric shows.

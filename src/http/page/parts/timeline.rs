@@ -3,6 +3,7 @@
 use askama::Template;
 
 use crate::service::status::history::HistoryEntry;
+use crate::service::status::report::words::Brief;
 use crate::service::status::report::words::Times;
 
 /// What happened, newest first.
@@ -17,7 +18,9 @@ struct Line {
     time: String,
     /// The rollout whose page the time leads to.
     link: Option<u64>,
-    sentence: String,
+    /// The number of the entry.
+    sequence: u64,
+    sentence: Brief,
 }
 
 impl Timeline {
@@ -42,7 +45,8 @@ impl Timeline {
         let line = |it: &HistoryEntry| Line {
             time: times.time(it.entry.at),
             link: None,
-            sentence: it.sentence.clone(),
+            sequence: it.entry.sequence,
+            sentence: Brief::of(&it.sentence),
         };
         Timeline { entries: entries.iter().rev().map(line).collect() }
     }

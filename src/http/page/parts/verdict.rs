@@ -9,6 +9,7 @@ use crate::canary::rollout::outline::Outline;
 use crate::service::status::overview::Status;
 use crate::service::status::report::Condition;
 use crate::service::status::report::Report;
+use crate::service::status::report::words::Brief;
 use crate::service::status::report::words::Times;
 
 /// How the rollout is doing, why, and what happens next.
@@ -17,10 +18,12 @@ use crate::service::status::report::words::Times;
 pub(crate) struct Verdict {
     pub(super) word: Word,
     headline: String,
-    why: Option<String>,
+    why: Option<Brief>,
     /// What the next sentence is about.
     label: &'static str,
     next: String,
+    /// The time that the sentence names; the script counts down to it.
+    next_at: Option<String>,
     missing: Option<String>,
     /// Which rollout and step.
     place: Option<String>,
@@ -40,14 +43,22 @@ impl Verdict {
         let last = || status.last_rollout.as_ref().map(|last| last.rollout);
         let link = status.rollout.as_ref().map(|rollout| rollout.id).or_else(last);
         let place = place.or_else(|| Some(format!("Rollout {}", link?)));
-        let (headline, why) = ended(status, report, times)
-            .unwrap_or_else(|| (report.headline.clone(), report.why.clone()));
+        let ended = ended(status, report, times);
+        let (headline, why) = match ended {
+            Some((headline, why)) => (headline, why.map(|why| Brief::of(&why))),
+            // What is so now is shown in full.
+            None => {
+                let whole = |first: &String| Brief { first: first.clone(), rest: None };
+                (report.headline.clone(), report.why.as_ref().map(whole))
+            }
+        };
         Verdict {
             word: of_condition(report.condition),
-            headline,
+            headline: unbroken(&headline),
             why,
             label: "Next",
             next: report.next.clone(),
+            next_at: report.next_at.map(|at| format!("{at:.3}")),
             missing: report.missing.clone(),
             place,
             link,
@@ -56,22 +67,28 @@ impl Verdict {
 
     /// The title of the page.
     pub(super) fn title(&self) -> String {
-        format!("{}: {} – serin", self.word.text, self.headline)
+        format!("{}: {} – serin", self.word.text, self.headline).replace('\u{a0}', " ")
     }
 
     /// How a rollout ended, or how it is doing.
     pub(crate) fn of_past(report: &Report, outline: &Outline) -> Verdict {
         Verdict {
             word: of_condition(report.condition),
-            headline: report.headline.clone(),
-            why: report.why.clone(),
+            headline: unbroken(&report.headline),
+            why: report.why.as_deref().map(Brief::of),
             label: if outline.outcome.is_some() { "Ended" } else { "Next" },
             next: report.next.clone(),
+            next_at: report.next_at.map(|at| format!("{at:.3}")),
             missing: report.missing.clone(),
             place: Some(format!("Rollout {}", outline.id)),
             link: None,
         }
     }
+}
+
+/// With numbers that stay together with their percent signs at the end of a line.
+fn unbroken(text: &str) -> String {
+    text.replace(" %", "\u{a0}%")
 }
 
 /// Who gets what without a rollout under way, and why: the line of the terminal in two, because the first is large.

@@ -14,6 +14,7 @@ use crate::http::page::parts::word::word;
 use crate::service::status::past::Counts;
 use crate::service::status::past::Rollouts;
 use crate::service::status::report::Condition;
+use crate::service::status::report::words::Brief;
 use crate::service::status::report::words::duration;
 use crate::text::numbers::grouped;
 
@@ -38,7 +39,7 @@ struct Row {
     reached: f64,
     requests: String,
     lasted: String,
-    reason: String,
+    reason: Brief,
 }
 
 impl RolloutsPage {
@@ -75,7 +76,7 @@ impl Row {
                 Some(_) => lasted,
                 None => format!("{lasted} so far"),
             },
-            reason: outline.reason.clone().unwrap_or_default(),
+            reason: Brief::of(outline.reason.as_deref().unwrap_or_default()),
         }
     }
 }

@@ -21,15 +21,17 @@ const TOP: f64 = 8.0;
 /// Names of lines closer than this many pixels overlap.
 const APART: f64 = 13.0;
 
-/// The names of the lines.
+/// What the picture is of: the names of its lines.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// What the samples are: `requests`.
     pub(super) samples: String,
-    /// The accepted margin: `accepted +10 %`.
+    /// The accepted margin: `passes within +10 %`.
     pub(super) accepted: String,
-    /// The harm margin, where it is known.
+    /// The harm margin, where it is known: `fails beyond +5 %`.
     pub(super) harmful: Option<String>,
+    /// What the canary's values can be at best, in multiples, where they have a bound.
+    pub(super) least: Option<f64>,
 }
 
 /// The picture.
@@ -104,7 +106,7 @@ impl Band {
         times: &Times,
         has_band: bool,
     ) -> Band {
-        let axis = Axis::of(history);
+        let axis = Axis::of(history, names.least);
         let newest = history.moments.last();
         let unit = newest.and_then(Moment::unit);
         let [edge, harmful] = newest.map_or([0.0; 2], |it| [it.accepted, it.harmful]);
@@ -128,6 +130,7 @@ impl Band {
             let below = (low < -END).then_some((TOP + HEIGHT, 7));
             above.into_iter().chain(below)
         });
+        let present = newest.and_then(|it| Some(place(axis.worse(it, it.effect?)?)));
         Band {
             says,
             beyond: sides.iter().map(beyond).collect(),
@@ -135,13 +138,13 @@ impl Band {
             lines,
             steps: steps(&axis, &history.moments, times),
             decided: decided(&axis, &history.moments, times),
-            newest: newest.and_then(|it| Some(place(axis.worse(it, it.effect?)?))),
             arrows: arrows.collect(),
             end: newest.map(|it| {
                 let count = crate::text::numbers::grouped(it.canary_samples);
                 (format!("{count} {}", names.samples), times.short(it.at))
             }),
-            names: named(edge, harmful, names),
+            names: named(edge, harmful, &present, history.harm, names),
+            newest: present,
         }
     }
 }
@@ -150,12 +153,17 @@ impl Band {
 struct Axis {
     most: f64,
     is_mirrored: bool,
+    least: f64,
 }
 
 impl Axis {
-    fn of(history: &MetricHistory) -> Axis {
+    fn of(history: &MetricHistory, least: Option<f64>) -> Axis {
         let most = history.moments.last().map_or(0, |it| it.canary_samples);
-        Axis { most: most.max(1) as f64, is_mirrored: history.harm == Harm::Lower }
+        Axis {
+            most: most.max(1) as f64,
+            is_mirrored: history.harm == Harm::Lower,
+            least: least.unwrap_or(f64::NEG_INFINITY),
+        }
     }
 
     fn x(&self, moment: &Moment) -> f64 {
@@ -165,7 +173,8 @@ impl Axis {
     /// A difference as a multiple of the accepted margin, worse upwards.
     fn worse(&self, moment: &Moment, difference: f64) -> Option<f64> {
         let multiple = difference / moment.unit()?;
-        multiple.is_finite().then_some(if self.is_mirrored { -multiple } else { multiple })
+        let worse = if self.is_mirrored { -multiple } else { multiple };
+        multiple.is_finite().then_some(worse.max(self.least))
     }
 
     fn ends(&self, moment: &Moment, ends: Option<[f64; 2]>) -> Option<[f64; 2]> {
@@ -250,8 +259,14 @@ fn tenth(number: f64) -> f64 {
     (number * 10.0).round() / 10.0 + 0.0
 }
 
-/// The names of the lines, from above, none over another.
-fn named(edge: f64, harmful: Option<f64>, names: Names) -> Vec<(f64, String)> {
+/// The names of the lines, from above, none over another; where there is room, those of the ends, too.
+fn named(
+    edge: f64,
+    harmful: Option<f64>,
+    present: &Option<Place>,
+    harm: Harm,
+    names: Names,
+) -> Vec<(f64, String)> {
     let accepted = (y(edge), names.accepted);
     let harmful = harmful.filter(|it| it.abs() <= END).map(y).zip(names.harmful);
     let mut all: Vec<(f64, String)> = std::iter::once(accepted).chain(harmful).collect();
@@ -260,6 +275,17 @@ fn named(edge: f64, harmful: Option<f64>, names: Names) -> Vec<(f64, String)> {
     // Of two lines that are one, the upper name goes up.
     for place in (0..all.len().saturating_sub(1)).rev() {
         all[place].0 = all[place].0.min(all[place + 1].0 - APART);
+    }
+    let canary = match present {
+        Some(Place::On(y)) => Some((*y, "canary now".to_owned())),
+        Some(Place::Above | Place::Below) | None => None,
+    };
+    let [up, down] = if harm == Harm::Either { ["higher", "lower"] } else { ["worse", "better"] };
+    let ends = [(TOP + 4.0, format!("↑ {up}")), (TOP + HEIGHT - 4.0, format!("↓ {down}"))];
+    for one in canary.into_iter().chain(ends) {
+        if all.iter().all(|other| (other.0 - one.0).abs() >= APART) {
+            all.push(one);
+        }
     }
     all
 }

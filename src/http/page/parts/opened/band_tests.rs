@@ -23,13 +23,18 @@ fn moment(canary: u64, effect: f64, interval: [f64; 2]) -> Moment {
 }
 
 fn band(moments: Vec<Moment>, harm: Harm, has_band: bool) -> Band {
-    let metric = MetricName::new("latency").unwrap();
-    let history = MetricHistory { rollout: 1, metric, harm, moments, contradicted: None };
     let names = Names {
         samples: "requests".to_owned(),
         accepted: "accepted +10 %".to_owned(),
         harmful: Some("tolerated +5 %".to_owned()),
+        least: None,
     };
+    drawn(moments, harm, has_band, names)
+}
+
+fn drawn(moments: Vec<Moment>, harm: Harm, has_band: bool, names: Names) -> Band {
+    let metric = MetricName::new("latency").unwrap();
+    let history = MetricHistory { rollout: 1, metric, harm, moments, contradicted: None };
     Band::new(&history, names, "says".to_owned(), &Times::utc(Timestamp::UNIX_EPOCH), has_band)
 }
 
@@ -99,5 +104,28 @@ fn a_gap_is_a_gap_and_names_stand_apart() {
     assert_eq!(found.curves.thin, "M200 126M1000 126M200 42M1000 42");
     let strict = Moment { accepted: 0.0, ..moment(100, 0.0, [-0.1, 0.1]) };
     let names = band(vec![strict], Harm::Higher, true).names;
-    assert!(names.windows(2).all(|pair| pair[1].0 - pair[0].0 >= APART), "{names:?}");
+    let mut heights: Vec<f64> = names.iter().map(|(y, _)| *y).collect();
+    heights.sort_by(f64::total_cmp);
+    assert!(heights.windows(2).all(|pair| pair[1] - pair[0] >= APART), "{names:?}");
+}
+
+#[test]
+fn lines_ends_and_the_canary_are_named_where_there_is_room() {
+    let names = |effect| {
+        let found = band(vec![moment(100, effect, [-0.1, 0.1])], Harm::Higher, true);
+        found.names.into_iter().map(|(_, name)| name).collect::<Vec<_>>().join(", ")
+    };
+    let lines = "accepted +10 %, tolerated +5 %, as stable";
+    assert_eq!(names(0.0), format!("{lines}, ↑ worse, ↓ better"));
+    assert_eq!(names(-0.1), format!("{lines}, canary now, ↑ worse, ↓ better"));
+}
+
+#[test]
+fn nothing_is_drawn_below_what_is_possible() {
+    let names = Names { least: Some(-0.5), ..Names::default() };
+    let moments = vec![moment(50, -0.1, [-0.3, 0.1]), moment(100, 0.0, [-0.04, 0.1])];
+    let found = drawn(moments, Harm::Higher, true, names);
+    // Half of the accepted margin below stable, in a picture of four of them.
+    assert_eq!(found.curves.mean, "M500 105L1000 84");
+    assert_eq!(found.curves.edges, "M500 105L1000 100.8M500 42L1000 42");
 }

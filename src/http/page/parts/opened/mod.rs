@@ -9,6 +9,7 @@ use self::band::Band;
 use self::band::Names;
 use super::metrics::of_state;
 use super::metrics::says;
+use super::metrics::with_minus;
 use crate::canary::Metric;
 use crate::canary::judge::sentences;
 use crate::canary::judge::sequential::metric_history::MetricHistory;
@@ -17,8 +18,10 @@ use crate::canary::judge::verdict::MetricEvidence;
 use crate::canary::policy::source::MonitorKind;
 use crate::canary::policy::source::Origin;
 use crate::canary::policy::source::Source;
+use crate::canary::policy::source::Unit;
 use crate::service::status::Status;
 use crate::service::status::report::Report;
+use crate::service::status::report::axis::Multiples;
 use crate::service::status::report::rows::MetricRow;
 use crate::service::status::report::rows::MetricState;
 use crate::service::status::report::words::Times;
@@ -84,10 +87,16 @@ impl Opened {
         let known = Known { metric, evidence, row, history };
         let other_rule = known.other_rule();
         let samples = known.samples();
+        let numbers =
+            row.numbers.as_ref().filter(|_| metric.source.properties().unit == Unit::Seconds);
         let names = Names {
             samples: samples.to_owned(),
-            accepted: row.pass_margin.clone().unwrap_or_else(|| "accepted".to_owned()),
-            harmful: row.harm_margin.clone(),
+            accepted: match &row.pass_margin {
+                Some(margin) => format!("passes within {}", amount(margin)),
+                None => "accepted".to_owned(),
+            },
+            harmful: row.harm_margin.as_deref().map(|it| format!("fails beyond {}", amount(it))),
+            least: numbers.and_then(Multiples::least),
         };
         let picture = format!("By {samples} of the canary. {}", says(row, of_state(row.state)));
         let has_band = other_rule.is_none();
@@ -283,6 +292,11 @@ impl Known<'_> {
         }
         facts
     }
+}
+
+/// A margin without its name.
+fn amount(margin: &str) -> String {
+    with_minus(margin.split_once(' ').map_or(margin, |(_, amount)| amount))
 }
 
 /// The bets on a metric, as the subject of a sentence.
