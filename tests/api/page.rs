@@ -114,7 +114,7 @@ fn the_page_loads_nothing_from_elsewhere_and_nothing_inline() {
     for forbidden in ["style=", "http://", "https://", "onclick", "<style"] {
         assert!(!reply.text.contains(forbidden), "{forbidden} is in {}", reply.text);
     }
-    let names = ["style.css", "theme.js", "page.js", "rows.js", "acts.js"];
+    let names = ["style.css", "theme.js", "page.js", "rows.js", "acts.js", "keys.js"];
     let addresses = reply.text.split('"').filter(|part| part.starts_with("assets/"));
     let addresses: Vec<&str> = addresses.collect();
     assert_eq!(addresses.len(), names.len(), "{addresses:?}");

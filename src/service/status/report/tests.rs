@@ -485,5 +485,5 @@ fn a_difference_that_cannot_be_is_unknown() {
     assert_eq!((wide.difference.as_deref(), wide.interval), (Some("unknown so far"), None));
     let narrow = with([-0.05, 0.002]);
     assert_eq!(narrow.difference.as_deref(), Some("+3.0 %"));
-    assert_eq!(narrow.interval.as_deref(), Some("-100 .. +20.0 %"));
+    assert_eq!(narrow.interval.as_deref(), Some("-100 .. +20 %"));
 }
