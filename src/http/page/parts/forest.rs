@@ -7,7 +7,7 @@ use askama::Template;
 
 use crate::service::status::report::axis::END;
 use crate::service::status::report::axis::Multiples;
-use crate::service::status::report::rows::Numbers;
+use crate::service::status::report::axis::Numbers;
 
 /// A bar that is wholly beyond the axis keeps a stub of this width.
 const STUB: f64 = 7.0;

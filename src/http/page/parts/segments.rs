@@ -11,7 +11,7 @@ use super::word::word;
 use crate::service::status::diagnostics::SegmentsStatus;
 use crate::service::status::diagnostics::WorstStatus;
 use crate::service::status::overview::Status;
-use crate::service::status::report::rows::Numbers;
+use crate::service::status::report::axis::Numbers;
 use crate::text::numbers::grouped;
 use crate::text::numbers::share;
 

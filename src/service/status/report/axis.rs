@@ -1,10 +1,30 @@
 //! The axis on which comparisons are drawn, the same for all metrics: multiples of the accepted margin, worse to the right.
 
-use super::rows::Numbers;
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::stats::Harm;
 
 /// The axis reaches from minus this to this. It never rescales.
 pub const END: f64 = 2.0;
+
+/// A comparison in numbers, in the unit of the metric's values: seconds, a share, or that of what clients report.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[schema(as = MetricNumbers)]
+pub struct Numbers {
+    /// The mean of stable, its quantile, or its share of failures.
+    pub stable: Option<f64>,
+    /// Canary minus stable, as far as the values can be: no time is below zero, no share above one.
+    pub effect: f64,
+    /// The confidence interval of the effect, likewise.
+    pub interval: Option<[f64; 2]>,
+    /// A difference within this passes.
+    pub accepted: f64,
+    /// A larger difference fails.
+    pub harmful: f64,
+    /// In which direction it is worse.
+    pub harm: Harm,
+}
 
 /// A comparison in multiples of the accepted margin, of the harm margin where nothing is accepted. 0 is stable; worse is
 /// positive, whatever the metric.

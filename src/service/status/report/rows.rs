@@ -4,6 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::axis::Multiples;
+use super::axis::Numbers;
 use crate::canary::Metric;
 use crate::canary::judge::bayesian::Reading;
 use crate::canary::judge::forecast::MetricForecast;
@@ -20,7 +21,6 @@ use crate::canary::policy::source::Origin;
 use crate::canary::policy::source::Source;
 use crate::canary::policy::source::Unit;
 use crate::service::status::health::HarmAtOneLook;
-use crate::stats::Harm;
 use crate::stats::sequential::Test;
 use crate::text::durations::duration;
 use crate::text::lists::quoted;
@@ -72,24 +72,6 @@ pub struct MetricRow {
     pub canary_samples: u64,
     /// Samples of stable.
     pub stable_samples: u64,
-}
-
-/// A comparison in numbers, in the unit of the metric's values: seconds, a share, or that of what clients report.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
-#[schema(as = MetricNumbers)]
-pub struct Numbers {
-    /// The mean of stable, its quantile, or its share of failures.
-    pub stable: Option<f64>,
-    /// Canary minus stable, as far as the values can be: no time is below zero, no share above one.
-    pub effect: f64,
-    /// The confidence interval of the effect, likewise.
-    pub interval: Option<[f64; 2]>,
-    /// A difference within this passes.
-    pub accepted: f64,
-    /// A larger difference fails.
-    pub harmful: f64,
-    /// In which direction it is worse.
-    pub harm: Harm,
 }
 
 impl Numbers {
