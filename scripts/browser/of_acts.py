@@ -115,7 +115,7 @@ def keys_open_panels(serving: Serving, chromium: Chromium) -> None:
                 # Where the panel has a field, it has the focus.
                 before = tab.js("document.activeElement.value")
                 strike("5" if letter == "s" else "r")
-                check(tab.js("document.activeElement.value") != before, f"the key of {act} is not written into the field")
+                check(tab.js("document.activeElement.value") != before, f"the field of {act} takes no key")
                 check(not are_closed(), f"a key in a field has closed the panel of {act}")
                 tab.key("Escape", 27)
                 tab.wait(f"document.querySelector('#act-{act}').hidden")
