@@ -9,7 +9,7 @@ use crate::canary::policy::metric::Role;
 use crate::canary::policy::metric::Source;
 use crate::text::lists::list;
 
-/// Why an observation was not checked of which there is none.
+/// Why a metric without observations was not checked.
 const NONE: &str = "none so far";
 
 /// What a verdict without harm rests on.
