@@ -18,12 +18,13 @@ function sections() {
   return [...document.querySelectorAll("main > section")].map((it) => it.id);
 }
 
-// Where each section begins, and each column of the metrics.
+// What the verdict says, and where each section begins, and each column of the metrics. All at one moment: the page may be
+// updated between two calls.
 function places() {
   const found = {};
   for (const it of document.querySelectorAll("main > section")) found[it.id] = it.getBoundingClientRect().top + scrollY;
   document.querySelectorAll(".metrics thead th").forEach((it, n) => (found[`column ${n}`] = it.getBoundingClientRect().left));
-  return found;
+  return [document.querySelector("h1").innerText, document.getElementById("verdict").innerText, found];
 }
 
 // What has the focus, whether that shows, and whether the strip covers it; null if nothing has it.
