@@ -187,6 +187,13 @@ impl Visited {
         Some(Visited { cell, visits, failures, log_latency, score, latency })
     }
 
+    /// Adds the visits of the same cell on another replica.
+    fn add(&mut self, other: &Visited) {
+        let mut sums = self.sums();
+        sums.add(&other.sums());
+        *self = Visited::new(self.cell.into(), &sums).unwrap_or(*self);
+    }
+
     fn sums(&self) -> Cell {
         let Visited { visits, failures, log_latency, score, latency, .. } = *self;
         let [log_latency, score, latency] =
@@ -215,6 +222,21 @@ impl VisitsIncrement {
     /// Whether no cell was visited.
     pub fn is_empty(&self) -> bool {
         self.stable.is_empty() && self.canary.is_empty()
+    }
+
+    /// Adds the visits on another replica.
+    pub(super) fn merge(&mut self, other: &VisitsIncrement) {
+        let tracks = [(&mut self.stable, &other.stable), (&mut self.canary, &other.canary)];
+        for (ours, theirs) in tracks {
+            for visited in theirs {
+                match ours.binary_search_by_key(&visited.cell, |one| one.cell) {
+                    Ok(place) => {
+                        ours.iter_mut().skip(place).take(1).for_each(|one| one.add(visited))
+                    }
+                    Err(place) => ours.insert(place, *visited),
+                }
+            }
+        }
     }
 
     /// The sums of the latencies in milliseconds: of stable's cells, then of the canary's.
