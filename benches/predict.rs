@@ -118,6 +118,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
         retention: Retention::default(),
+        sticky_balancer: false,
     };
     let store = store::open(&"memory:".parse()?, steady())?;
     let registry = Registry::new(folder.path());

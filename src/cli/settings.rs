@@ -127,6 +127,11 @@ settings! {
     /// Header of /predict that supplies the key of a request without one in its body
     #[serde(deserialize_with = "header_name")]
     sticky_header: Option<String> = None, flag "NAME";
+    /// Name of this replica, where several share a store [default: the name of the host]
+    #[serde(deserialize_with = "replica_name")]
+    replica_name: Option<String> = None, flag "NAME";
+    /// The load balancer in front of several replicas sends all requests of a key to one of them
+    sticky_balancer: bool = false, flag "";
     /// Name of the model in /v1 and /v2; its versions have the names of their files
     #[serde(deserialize_with = "model_name")]
     model_name: String = "model".to_owned(), flag "NAME";
@@ -347,6 +352,7 @@ impl Settings {
                 redact: self.shadow.redact.clone(),
                 recent: self.recent_requests.capacity,
             },
+            sticky_balancer: self.sticky_balancer,
         })
     }
 
@@ -403,6 +409,15 @@ fn model_name<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     Err(serde::de::Error::custom(format_args!(
         "{name:?} is not a name; use 1 to 64 letters, digits, `_`, `.` or `-`, for example churn"
     )))
+}
+
+fn replica_name<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    match Option::<String>::deserialize(from)? {
+        Some(name) if !is_name(&name) => Err(serde::de::Error::custom(format_args!(
+            "{name:?} is not a name; use 1 to 64 letters, digits, `_`, `.` or `-`, for example serin-1"
+        ))),
+        name => Ok(name),
+    }
 }
 
 /// A path as clients send it.

@@ -414,8 +414,7 @@ impl Classified for StoreError {
             | StoreError::Open { .. }
             | StoreError::Foreign { .. }
             | StoreError::Damaged { .. }
-            | StoreError::Held { .. }
-            | StoreError::TakenOver { .. }
+            | StoreError::NotLeader { .. }
             | StoreError::Shortened { .. }
             | StoreError::Unreachable { .. }
             | StoreError::Database { .. }

@@ -5,6 +5,7 @@
 //! shadow        runs the canary on copies of stable's requests      woken by the first waiting request
 //! ticker        closes a tick, saves the evidence, logs changes     every second
 //! notify        delivers journal entries, one thread per target     woken by each commit
+//! journal       follows what other replicas append                   woken by each of their commits; only with a shared store
 //! prometheus    asks for the queries of the rollout's metrics        once an interval; only where the settings name one
 //! ```
 
@@ -30,6 +31,9 @@ const NOTIFY_PATIENCE: Duration = Duration::from_secs(2);
 /// How long a stop waits for an answer of Prometheus.
 const QUERY_PATIENCE: Duration = Duration::from_secs(1);
 
+/// How long a stop waits for the thread that follows the journal.
+const JOURNAL_PATIENCE: Duration = Duration::from_millis(1500);
+
 /// The threads of a running service.
 pub struct Background {
     service: Arc<Service>,
@@ -38,6 +42,8 @@ pub struct Background {
     ticker: Worker,
     notify: Vec<Worker>,
     prometheus: Option<Worker>,
+    /// `None` where no other process can append to the journal.
+    journal: Option<Worker>,
 }
 
 impl Background {
@@ -50,6 +56,9 @@ impl Background {
         let mut seen = Seen::default();
         let ticker = Worker::start("ticker", Arc::default(), move |stopping| {
             if !stopping.load(Ordering::SeqCst) {
+                if let Err(cause) = control.take_part() {
+                    tracing::error!(%cause, "this replica cannot decide; trying again");
+                }
                 control.follow_date();
                 // It was logged; the next turn tries again.
                 let _ = control.save_or_log();
@@ -88,7 +97,17 @@ impl Background {
             })
         });
         let prometheus = prometheus.transpose()?;
-        Ok(Background { service, controller, shadow, ticker, notify, prometheus })
+        let journal = service.control.is_shared().then(|| {
+            let (control, mut trouble) = (service.control.clone(), None);
+            Worker::start("journal", Arc::default(), move |stopping| {
+                match stopping.load(Ordering::SeqCst) {
+                    true => Duration::ZERO,
+                    false => control.await_entry(&mut trouble),
+                }
+            })
+        });
+        let journal = journal.transpose()?;
+        Ok(Background { service, controller, shadow, ticker, notify, prometheus, journal })
     }
 
     /// Stops all threads, saves the evidence a last time, and delivers what can be delivered at once.
@@ -101,6 +120,7 @@ impl Background {
         let shadowed = self.shadow.stop(Some(SHADOW_PATIENCE));
         let queried = self.prometheus.map_or(Ok(()), |it| it.stop(Some(QUERY_PATIENCE)));
         let ticked = self.ticker.stop(None);
+        let followed = self.journal.map_or(Ok(()), |it| it.stop(Some(JOURNAL_PATIENCE)));
         let saved = self.service.control.save_or_log().map_err(io::Error::other);
         // Last, so that the final events are delivered too. All at once, because each may take its time.
         self.notify.iter().for_each(Worker::request_stop);
@@ -109,7 +129,7 @@ impl Background {
         let stopped: Vec<io::Result<()>> = self.notify.into_iter().map(stop).collect();
         let notified = stopped.into_iter().collect::<io::Result<()>>();
         self.service.control.release_store();
-        saved.and(driven).and(shadowed).and(queried).and(ticked).and(notified)
+        saved.and(driven).and(shadowed).and(queried).and(ticked).and(followed).and(notified)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The machine's date may jump: NTP corrects it, a person sets it, a virtual machine wakes up. Then a bake time must
 //! not be skipped and a warm-up must not last for hours. So serin's date continues steadily while anything waits, and
-//! follows the machine's date in between.
+//! follows the machine's date in between. Replicas that share a database follow the date of the database instead.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -20,12 +20,14 @@ pub trait Clock: Send + Sync {
     /// The time since some fixed moment; it never goes back.
     fn steady(&self) -> Duration;
 
-    /// The date and time. As steady as [`steady`](Self::steady) until [`follow`](Self::follow) is called.
+    /// The date and time. As steady as [`steady`](Self::steady) until [`set`](Self::set) is called.
     fn wall(&self) -> Timestamp;
 
-    /// Adopts the machine's date, or `at_least` if that is later: a date before the newest journal entry would
-    /// prolong what the entry began. To be called while nothing waits.
-    fn follow(&self, at_least: Timestamp);
+    /// The machine's date.
+    fn machine(&self) -> Timestamp;
+
+    /// Goes on from this date. To be called while nothing waits.
+    fn set(&self, date: Timestamp);
 }
 
 /// The machine's clock.
@@ -39,7 +41,7 @@ impl Default for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that may ask")]
     fn default() -> SystemClock {
         let clock = SystemClock { origin: Instant::now(), origin_ms: AtomicI64::new(0) };
-        clock.follow(Timestamp::MIN);
+        clock.set(clock.machine());
         clock
     }
 }
@@ -57,10 +59,10 @@ fn date(origin_ms: i64, since: Duration) -> Timestamp {
     origin.saturating_add(since).unwrap_or(Timestamp::MAX)
 }
 
-/// The date at the origin that makes it `now` or `at_least`, whichever is later.
-fn origin_ms(now: Timestamp, at_least: Timestamp, since: Duration) -> i64 {
+/// The date at the origin, given that now.
+fn origin_ms(now: Timestamp, since: Duration) -> i64 {
     let since = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    now.max(at_least).as_millisecond().saturating_sub(since)
+    now.as_millisecond().saturating_sub(since)
 }
 
 impl Clock for SystemClock {
@@ -73,9 +75,12 @@ impl Clock for SystemClock {
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one clock that may ask")]
-    fn follow(&self, at_least: Timestamp) {
-        let origin_ms = origin_ms(Timestamp::now(), at_least, self.steady());
-        self.origin_ms.store(origin_ms, Ordering::Relaxed);
+    fn machine(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    fn set(&self, date: Timestamp) {
+        self.origin_ms.store(origin_ms(date, self.steady()), Ordering::Relaxed);
     }
 }
 
@@ -98,8 +103,8 @@ impl ManualClock {
         }
     }
 
-    /// Sets the machine's date forward or back.
-    pub fn set(&self, by_ms: i64) {
+    /// Moves the machine's date forward or back.
+    pub fn move_machine(&self, by_ms: i64) {
         self.machine_ms.fetch_add(by_ms, Ordering::SeqCst);
     }
 
@@ -119,10 +124,12 @@ impl Clock for ManualClock {
         date(self.origin_ms.load(Ordering::SeqCst), self.steady())
     }
 
-    fn follow(&self, at_least: Timestamp) {
-        let machine = date(self.machine_ms.load(Ordering::SeqCst), self.steady());
-        let origin_ms = origin_ms(machine, at_least, self.steady());
-        self.origin_ms.store(origin_ms, Ordering::SeqCst);
+    fn machine(&self) -> Timestamp {
+        date(self.machine_ms.load(Ordering::SeqCst), self.steady())
+    }
+
+    fn set(&self, date: Timestamp) {
+        self.origin_ms.store(origin_ms(date, self.steady()), Ordering::SeqCst);
     }
 }
 
@@ -137,15 +144,15 @@ mod tests {
         let clock = ManualClock::new(begin);
         for (set, followed) in [(7200, 7210), (-14400, -7180)] {
             let before = clock.wall();
-            clock.set(set * 1000);
+            clock.move_machine(set * 1000);
             assert_eq!(clock.wall(), before);
             clock.advance(Duration::from_secs(10));
             assert_eq!(clock.wall().duration_since(before).as_secs(), 10);
-            clock.follow(Timestamp::MIN);
+            clock.set(clock.machine());
             assert_eq!(clock.wall(), after(followed));
         }
-        clock.follow(after(50));
-        assert_eq!(clock.wall(), after(50), "not before the newest entry");
+        clock.set(after(50));
+        assert_eq!(clock.wall(), after(50));
     }
 
     #[test]
@@ -153,7 +160,7 @@ mod tests {
         let clock = SystemClock::default();
         let before = clock.wall();
         assert!(before > Timestamp::from_second(1_700_000_000).unwrap());
-        clock.follow(before.saturating_add(Duration::from_secs(60)).unwrap());
+        clock.set(before.saturating_add(Duration::from_secs(60)).unwrap());
         assert!(clock.wall() >= before.saturating_add(Duration::from_secs(60)).unwrap());
     }
 }

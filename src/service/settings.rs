@@ -31,4 +31,6 @@ pub struct Settings {
     pub feedback: FeedbackPolicy,
     /// What is kept of requests.
     pub retention: Retention,
+    /// Whether the load balancer in front of several replicas sends each key to one of them.
+    pub sticky_balancer: bool,
 }

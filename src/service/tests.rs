@@ -51,6 +51,10 @@ mod metrics;
 
 mod queries;
 
+mod replicas;
+
+mod fleet;
+
 #[test]
 fn each_track_answers_under_its_own_name_even_with_the_same_artifact() {
     let bench = Bench::new();
@@ -154,6 +158,7 @@ fn an_artifact_with_another_digest_is_not_served() {
         allow_injection: false,
         feedback: FeedbackPolicy::default(),
         retention: Default::default(),
+        sticky_balancer: false,
     };
     let registry = Registry::new(bench.models.path());
     let lost = Service::start(settings, bench.store.clone(), registry, bench.clock.clone());
@@ -265,7 +270,8 @@ fn a_key_seen_in_the_warm_up_is_new_after_it_even_after_a_restart() {
         let restarted = bench.start();
         let is_new = |key| {
             let live = restarted.serving.live.load();
-            live.assign(Some(key)).key_use == crate::service::serving::seen_keys::KeyUse::First
+            live.assign(Some(key)).key_use
+                == crate::service::serving::keys::seen_keys::KeyUse::First
         };
         assert!(is_new("anna"), "down for {down} s");
         bench.clock.advance(Duration::from_secs(20));

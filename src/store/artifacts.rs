@@ -16,7 +16,8 @@ pub trait Artifacts: Send + Sync {
     /// See [`StoreError`].
     fn save_artifact(&self, digest: &str, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Deletes all artifacts except these.
+    /// Deletes all artifacts except these, and except those that another process may have saved for an entry that it
+    /// has not appended yet.
     ///
     /// # Errors
     /// See [`StoreError`].

@@ -55,27 +55,11 @@ pub enum StoreError {
         /// Why.
         cause: String,
     },
-    /// Another process writes to the database.
-    #[error(
-        "{store} is in use by another serin ({holder}); stop that process, or use another database or schema: --store \
-         'postgres://..?schema=OTHER'"
-    )]
-    Held {
-        /// The address of the database.
-        store: String,
-        /// Who, where and since when.
-        holder: String,
-    },
-    /// Another process has taken over while this one did not reach the database.
-    #[error(
-        "another serin ({holder}) has taken over {store} while this one did not renew its lease, so nothing can be \
-         saved here; predictions go on; stop one of the two, and restart this one if it is the one to stay"
-    )]
-    TakenOver {
-        /// The address of the database.
-        store: String,
-        /// Who, where and since when.
-        holder: String,
+    /// Another process of the fleet decides, and only that one may write this.
+    #[error("{}; send the command again", decides(.holder.as_deref()))]
+    NotLeader {
+        /// Its name, process and since when; `None` if none decides at this moment.
+        holder: Option<String>,
     },
     /// The database has lost entries that were saved in it.
     #[error(
@@ -122,6 +106,13 @@ pub enum StoreError {
     /// SQLite failed.
     #[error("the store failed: {0}; check the free space and the permissions of its folder")]
     Sqlite(#[source] rusqlite::Error),
+}
+
+fn decides(holder: Option<&str>) -> String {
+    match holder {
+        Some(holder) => format!("another serin decides now ({holder})"),
+        None => "this serin does not decide any more, and another one does not yet".to_owned(),
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {

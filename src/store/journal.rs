@@ -36,7 +36,8 @@ pub trait Journal: Send + Sync {
     /// survive a power failure.
     ///
     /// # Errors
-    /// [`StoreError::Conflict`] when the journal has another newest entry; nothing is written then.
+    /// [`StoreError::Conflict`] when the journal has another newest entry, [`StoreError::NotLeader`] when this process
+    /// was the leader and another one has taken over; nothing is written then.
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError>;
 
     /// A state that the journal led to, and its revision; `None` if none was saved or it cannot be read. The journal has
@@ -75,7 +76,7 @@ pub trait Journal: Send + Sync {
         Ok(())
     }
 
-    /// Lets another process open the store at once. Called last: nothing is written after it.
+    /// Lets another process open the store, or decide, at once. Called last: nothing is written after it.
     fn release(&self) {}
 
     /// The size of the files of the store; `None` if it has none, or they cannot be found. Waits for no writer.

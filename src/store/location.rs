@@ -106,10 +106,27 @@ impl fmt::Display for Location {
 /// # Errors
 /// See [`StoreError`].
 pub fn open(location: &Location, steady: Steady) -> Result<Arc<dyn Store>, StoreError> {
+    open_as(None, location, steady)
+}
+
+/// The same for a replica with this name; `None`: that of the host.
+///
+/// # Errors
+/// See [`StoreError`].
+pub fn open_as(
+    name: Option<&str>,
+    location: &Location,
+    steady: Steady,
+) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(match location {
         Location::Memory => SqliteStore::in_memory()?,
         Location::Sqlite(file) => SqliteStore::open(file)?,
-        Location::Postgres(url) => return Ok(Arc::new(PostgresStore::open(url, steady)?)),
+        Location::Postgres(url) => {
+            return Ok(Arc::new(match name {
+                Some(name) => PostgresStore::open_as(name.to_owned(), url, steady)?,
+                None => PostgresStore::open(url, steady)?,
+            }));
+        }
     }))
 }
 

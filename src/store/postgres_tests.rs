@@ -1,4 +1,4 @@
-//! What only a PostgreSQL store has: a lease, a connection that breaks, and tables that other programs could have.
+//! What only a PostgreSQL store has: a connection that breaks, and tables that other programs could have.
 
 use std::io::Read as _;
 use std::io::Write as _;
@@ -19,17 +19,17 @@ fn open(url: &str) -> Result<PostgresStore, StoreError> {
     PostgresStore::open(&url.parse().unwrap(), steady())
 }
 
-fn opened(url: &str) -> PostgresStore {
+pub(super) fn opened(url: &str) -> PostgresStore {
     open(url).unwrap()
 }
 
 /// Where statements of one schema's tables go.
-fn sql(schema: &str, statement: &str) -> String {
+pub(super) fn sql(schema: &str, statement: &str) -> String {
     Cluster::shared().sql(&format!("SET search_path = {schema}; {statement}"))
 }
 
 /// Asks until this is so, for about twenty seconds.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(super) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for _ in 0..1000 {
         if is_so() {
             return;
@@ -40,7 +40,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 /// What a call answers within these seconds.
-fn within<T: Send>(seconds: u64, call: impl FnOnce() -> T + Send) -> T {
+pub(super) fn within<T: Send>(seconds: u64, call: impl FnOnce() -> T + Send) -> T {
     let (answer, answered) = std::sync::mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(move || answer.send(call()).unwrap());
@@ -69,48 +69,6 @@ fn a_postgres_store_is_all_there_when_it_is_opened_again() {
     store.append(1, at(2), &slowdown(1)).unwrap();
     assert_eq!(visitor.newest_sequence().unwrap(), 1, "one moment for all reads");
     assert!(visitor.append(1, at(2), &slowdown(1)).is_err());
-}
-
-#[test]
-fn a_second_serin_is_refused_with_the_name_of_the_first() {
-    let url = Cluster::shared().fresh_url();
-    let first = opened(&url);
-    let refused = within(8, || open(&url)).err().unwrap();
-    let StoreError::Held { holder, .. } = &refused else { panic!("{refused}") };
-    let process = format!("process {} on host", std::process::id());
-    assert!(holder.contains(&process) && holder.contains("since 2"), "{holder}");
-    assert!(refused.to_string().contains("stop that process"), "{refused}");
-    first.append(0, at(0), &slowdown(1)).unwrap();
-    first.release();
-    assert!(first.append(1, at(0), &slowdown(1)).is_err(), "nothing is written after the release");
-    opened(&url).append(1, at(0), &slowdown(2)).unwrap();
-}
-
-#[test]
-fn a_process_whose_lease_was_taken_writes_nothing_any_more() {
-    let schema = fresh_schema();
-    let url = Cluster::shared().url(&schema);
-    let sleeper = opened(&url);
-    sleeper.append(0, at(0), &slowdown(1)).unwrap();
-    sleeper.save_artifact("a", b"one").unwrap();
-    // What a pause of ten seconds does.
-    sql(&schema, "UPDATE lease SET expires_at = clock_timestamp()");
-    let next = opened(&url);
-    let failed = sleeper.append(1, at(0), &slowdown(2)).unwrap_err();
-    assert!(matches!(failed, StoreError::TakenOver { .. }), "{failed}");
-    assert!(failed.to_string().contains(&std::process::id().to_string()), "{failed}");
-    assert!(sleeper.save_checkpoint(ONLY, &checkpoint(1, 1), &[]).is_err());
-    assert!(sleeper.save_artifact("b", b"two").is_err());
-    assert!(sleeper.retain_artifacts(&[]).is_err());
-    assert!(sleeper.save_delivered("t", 1).is_err() && sleeper.save_secret("s", b"").is_err());
-    assert!(sleeper.settle().unwrap_err().to_string().contains("has taken over"));
-    assert_eq!((next.newest_sequence().unwrap(), next.checkpoint(ONLY).unwrap()), (1, None));
-    assert_eq!(next.artifact("a").unwrap().as_deref(), Some(b"one".as_slice()));
-    next.append(1, at(0), &slowdown(3)).unwrap();
-    // Also once the other one is gone: it may have decided something meanwhile.
-    drop(next);
-    assert!(sleeper.append(2, at(0), &slowdown(4)).is_err());
-    assert_eq!(sleeper.newest_sequence().unwrap(), 2, "reading goes on");
 }
 
 #[test]
@@ -146,13 +104,12 @@ fn of_two_writers_at_the_same_moment_the_later_one_gets_a_conflict() {
 #[test]
 fn many_processes_make_the_tables_at_once() {
     let url = Cluster::shared().fresh_url();
-    let outcomes: Vec<_> = std::thread::scope(|scope| {
-        let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| open(&url).map(|_| ()))).collect();
+    let stores: Vec<_> = std::thread::scope(|scope| {
+        let openers: Vec<_> = (0..8).map(|_| scope.spawn(|| opened(&url))).collect();
         openers.into_iter().map(|opener| opener.join().unwrap()).collect()
     });
-    // Each has the lease for a moment, or finds another one that has it.
-    let is_well = |it: &Result<(), StoreError>| matches!(it, Ok(()) | Err(StoreError::Held { .. }));
-    assert!(outcomes.iter().all(is_well) && outcomes.iter().any(Result::is_ok), "{outcomes:?}");
+    let leaders = stores.iter().filter(|store| store.role() == Role::Leader);
+    assert_eq!(leaders.count(), 1);
 }
 
 #[test]
@@ -178,50 +135,94 @@ fn tables_of_another_version_or_program_are_refused() {
     assert!(refused.contains("AUTHORIZATION \"serin\""), "{refused}");
 }
 
-/// Passes bytes between serin and the database, and can lose what the database answers.
-struct Proxy {
+/// Passes bytes between serin and the database, and can lose some of them.
+pub(super) struct Proxy {
     port: u16,
-    loses_answers: Arc<AtomicBool>,
-    is_down: Arc<AtomicBool>,
+    loses: Arc<Loses>,
+}
+
+/// What a proxy loses.
+#[derive(Default)]
+pub(super) struct Loses {
+    /// The next answer, with its connection.
+    pub(super) answer: AtomicBool,
+    /// New connections.
+    pub(super) new: AtomicBool,
+    /// All connections.
+    pub(super) all: AtomicBool,
+    /// Notifications, as a pooler does.
+    pub(super) notifications: AtomicBool,
 }
 
 impl Proxy {
-    fn start() -> Proxy {
+    pub(super) fn start() -> Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (loses_answers, is_down) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let (loses, down) = (loses_answers.clone(), is_down.clone());
+        let loses = Arc::<Loses>::default();
+        let all = loses.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map(Result::unwrap) {
-                if down.load(Ordering::SeqCst) {
+                if all.new.load(Ordering::SeqCst) || all.all.load(Ordering::SeqCst) {
                     continue;
                 }
                 let server = TcpStream::connect(("127.0.0.1", Cluster::shared().port)).unwrap();
                 let (from_client, to_server) =
                     (client.try_clone().unwrap(), server.try_clone().unwrap());
-                std::thread::spawn(move || pass(from_client, to_server, |_| true));
-                let loses = loses.clone();
+                let loses = all.clone();
                 std::thread::spawn(move || {
-                    // The first answer is lost, with the connection.
-                    pass(server, client, move |_| !loses.swap(false, Ordering::SeqCst));
+                    pass(from_client, to_server, |bytes| {
+                        (!loses.all.load(Ordering::SeqCst)).then(|| bytes.to_vec())
+                    });
+                });
+                let (loses, mut rest) = (all.clone(), Vec::new());
+                std::thread::spawn(move || {
+                    pass(server, client, move |bytes| {
+                        let is_lost = loses.answer.swap(false, Ordering::SeqCst)
+                            || loses.all.load(Ordering::SeqCst);
+                        rest.extend_from_slice(bytes);
+                        let hides = loses.notifications.load(Ordering::SeqCst);
+                        (!is_lost).then(|| messages(&mut rest, hides))
+                    });
                 });
             }
         });
-        Proxy { port, loses_answers, is_down }
+        Proxy { port, loses }
     }
 
-    fn url(&self, schema: &str) -> String {
+    pub(super) fn url(&self, schema: &str) -> String {
         let port = self.port;
         format!(
             "postgres://serin:{PASSWORD}@127.0.0.1:{port}/serin?schema={schema}&sslmode=disable"
         )
     }
+
+    /// Begins or ceases to lose something.
+    pub(super) fn lose(&self, what: fn(&Loses) -> &AtomicBool, is_lost: bool) {
+        what(&self.loses).store(is_lost, Ordering::SeqCst);
+    }
 }
 
-fn pass(mut from: TcpStream, mut to: TcpStream, goes_on: impl Fn(&[u8]) -> bool) {
+/// Takes the whole messages of the database, without its notifications if those are hidden.
+fn messages(bytes: &mut Vec<u8>, hides: bool) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let [kind, a, b, c, d, ..] = bytes[..] {
+        let length = 1 + u32::from_be_bytes([a, b, c, d]) as usize;
+        if bytes.len() < length {
+            break;
+        }
+        let message = bytes.drain(..length);
+        if kind != b'A' || !hides {
+            whole.extend(message);
+        }
+    }
+    whole
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, mut passed: impl FnMut(&[u8]) -> Option<Vec<u8>>) {
     let mut buffer = [0; 65_536];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        if !goes_on(&buffer[..length]) || to.write_all(&buffer[..length]).is_err() {
+        let Some(bytes) = passed(&buffer[..length]) else { break };
+        if to.write_all(&bytes).is_err() {
             break;
         }
     }
@@ -234,13 +235,13 @@ fn an_append_whose_answer_was_lost_is_found_in_the_journal() {
     let (proxy, schema) = (Proxy::start(), fresh_schema());
     let store = opened(&proxy.url(&schema));
     for n in 0..3 {
-        proxy.loses_answers.store(true, Ordering::SeqCst);
+        proxy.lose(|it| &it.answer, true);
         store.append(n, at(0), &slowdown(n as u32)).unwrap();
-        assert!(!proxy.loses_answers.load(Ordering::SeqCst), "an answer was lost");
+        assert!(!proxy.loses.answer.load(Ordering::SeqCst), "an answer was lost");
     }
     assert_eq!(store.newest_sequence().unwrap(), 3);
     assert_eq!(sql(&schema, "SELECT count(*) FROM journal"), "3");
-    proxy.loses_answers.store(true, Ordering::SeqCst);
+    proxy.lose(|it| &it.answer, true);
     assert_eq!(store.newest_sequence().unwrap(), 3, "a read is repeated");
 }
 
@@ -249,14 +250,14 @@ fn an_append_is_called_unknown_while_it_is() {
     let (proxy, schema) = (Proxy::start(), fresh_schema());
     let store = opened(&proxy.url(&schema));
     store.append(0, at(0), &slowdown(0)).unwrap();
-    proxy.is_down.store(true, Ordering::SeqCst);
-    proxy.loses_answers.store(true, Ordering::SeqCst);
+    proxy.lose(|it| &it.new, true);
+    proxy.lose(|it| &it.answer, true);
     let unsure = store.append(1, at(0), &slowdown(1)).unwrap_err();
     assert!(matches!(unsure, StoreError::Unsure { .. }), "{unsure}");
     let down = store.append(1, at(0), &slowdown(1)).unwrap_err();
     assert!(matches!(down, StoreError::Unreachable { .. }), "{down}");
     assert!(store.settle().is_err() && !down.to_string().contains(PASSWORD), "{down}");
-    proxy.is_down.store(false, Ordering::SeqCst);
+    proxy.lose(|it| &it.new, false);
     until("the new connection", || store.settle().is_ok());
     let found = store.append(1, at(0), &slowdown(1)).unwrap_err();
     assert!(matches!(found, StoreError::Conflict { expected: 1, actual: 2 }), "{found}");
@@ -270,7 +271,7 @@ fn a_journal_that_has_become_shorter_is_not_continued() {
     store.append(0, at(0), &slowdown(0)).unwrap();
     store.append(1, at(0), &slowdown(0)).unwrap();
     sql(&schema, "DELETE FROM journal WHERE sequence = 2");
-    proxy.loses_answers.store(true, Ordering::SeqCst);
+    proxy.lose(|it| &it.answer, true);
     let refused = store.save_secret("s", b"").and_then(|()| store.save_secret("s", b""));
     assert!(refused.is_err());
     until("the check", || {
@@ -294,15 +295,17 @@ fn signal(cluster: &Cluster, signal: &str) {
 fn a_halted_database_is_an_error_within_seconds() {
     let mut cluster = Cluster::start();
     let store = opened(&cluster.fresh_url());
+    store.wait_for_entry(0, Duration::ZERO).unwrap();
     // An administrator ends all connections.
     let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'serin/%'";
-    assert_eq!(cluster.sql(end), "2");
+    assert_eq!(cluster.sql(end), "3");
     store.append(0, at(0), &slowdown(0)).unwrap();
     assert_eq!(store.newest_sequence().unwrap(), 1);
     signal(&cluster, "-STOP");
     within(25, || {
         assert!(store.append(1, at(0), &slowdown(1)).is_err());
         assert!(store.newest_sequence().is_err());
+        assert!(store.wait_for_entry(1, Duration::from_secs(1)).is_err());
     });
     signal(&cluster, "-CONT");
     until("the new connection", || store.settle().is_ok());

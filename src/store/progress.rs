@@ -58,7 +58,8 @@ pub trait Progress: Send + Sync {
     /// See [`StoreError`].
     fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Saves a secret under a name.
+    /// Saves a secret under a name, unless there is one: where two processes do so at once, the first one's stays. Whoever
+    /// saves a secret reads it afterwards.
     ///
     /// # Errors
     /// See [`StoreError`].
@@ -94,6 +95,9 @@ pub struct Checkpoint {
     /// The answers of both versions to the same requests; `None` without shadow traffic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<Pairs>,
+    /// The number of the newest share of each other replica that the monitors contain.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub taken: BTreeMap<ReplicaId, u64>,
 }
 
 /// Evidence of requests with a key.

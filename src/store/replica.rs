@@ -1,7 +1,11 @@
 //! Replica: one serin process of a deployment.
 
+use serde::Deserialize;
+use serde::Serialize;
+
 /// Which process collected some evidence. SQLite and memory stores have exactly one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct ReplicaId(pub u64);
 
 impl ReplicaId {

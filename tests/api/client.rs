@@ -200,6 +200,7 @@ impl Client {
         status["at"].take();
         status["report"].take();
         status["inputs"].take();
+        status["fleet"].take();
         if let Some(rollout) = status["rollout"].as_object_mut() {
             rollout.remove("elapsed_seconds");
             rollout.remove("remaining_bake_seconds");

@@ -1,4 +1,4 @@
-//! The binary on a PostgreSQL store: restarts, a database that goes away and returns, and one serin at a time.
+//! The binary on a PostgreSQL store: restarts, a database that goes away and returns, and several replicas.
 
 use std::fs;
 use std::path::Path;
@@ -69,22 +69,21 @@ fn kill_minus_nine_loses_no_acknowledged_command_in_a_database() {
     std::thread::sleep(Duration::from_millis(2500));
     let before = client.standing();
     let of_canary = before["tracks"]["canary"]["samples"].as_u64().unwrap();
-    let killed = process.id();
     process.kill();
 
     let began = Instant::now();
     let (process, client) = serve(folder.path(), &store);
-    assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-    let log = fs::read_to_string(folder.path().join("log")).unwrap();
-    let waits = format!("the store is held by another serin (process {killed} on host");
-    assert!(log.contains(&waits) && log.contains("starts within"), "{log}");
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(client.standing(), before);
     assert!(of_canary > 50, "{before}");
+    // The lease of the killed one ends by itself.
+    assert_eq!(client.status()["fleet"]["leads"], false);
+    until(&client, "it leads", |it| it["fleet"]["leads"] == true);
+    assert_eq!(client.standing(), before);
     // A stop gives the lease back.
     assert_eq!(process.terminate().code(), Some(0));
-    let began = Instant::now();
     let (_process, client) = serve(folder.path(), &store);
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    assert_eq!(client.status()["fleet"]["leads"], true);
     assert_eq!(client.standing(), before);
 
     let replayed = serin(folder.path())
@@ -99,42 +98,68 @@ fn kill_minus_nine_loses_no_acknowledged_command_in_a_database() {
 }
 
 #[test]
-fn a_second_serin_on_a_database_is_refused() {
-    let folder = folder();
+fn two_replicas_share_one_rollout_and_the_second_leads_when_the_first_ends() {
+    let (one, two) = (folder(), folder());
     let store = Cluster::shared().fresh_url();
     // A start that fails gives the lease back.
     let command = ["serve", "--listen", "127.0.0.1:0", "--stable", "none.bin", "--store", &store];
-    let failed = serin(folder.path()).args(command).output().unwrap();
+    let failed = serin(one.path()).args(command).output().unwrap();
     assert_eq!(failed.status.code(), Some(2));
-    let began = Instant::now();
-    let (process, client) = serve(folder.path(), &store);
-    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
-    let text = refused(folder.path(), &store);
-    let holder = format!("in use by another serin (process {} on host", process.id());
-    assert!(text.contains(&holder) && text.contains("stop that process"), "{text}");
-    client.deploy_canary().done();
+    let (first, of_first) = serve(one.path(), &store);
+    let (second, of_second) = serve(two.path(), &store);
+    let leads = |client: &Client| client.status()["fleet"]["leads"].clone();
+    assert_eq!((leads(&of_first), leads(&of_second)), (true.into(), false.into()));
+    // A command of one replica, and a question to the other right after it.
+    of_second.deploy_canary().done();
+    assert_eq!(of_first.status()["canary"]["version"], "model_v2");
+    of_first.set_traffic(50).done();
+    assert_eq!(of_second.status()["traffic_percent"], 50.0);
+    let canary = of_first.predict_times(40) + of_second.predict_times(60);
+    assert_eq!(canary, 50);
+    let tracks = |it: &Value| {
+        let requests = |track: &str| it["tracks"][track]["requests"].as_u64().unwrap();
+        (requests("stable"), requests("canary"))
+    };
+    for client in [&of_first, &of_second] {
+        let seen = |it: &Value| it["health"]["sequential"]["metrics"][0]["samples"].clone();
+        let status = until(client, "all samples", |it| {
+            tracks(it) == (50, 50) && seen(it)["canary"] == 50 && seen(it)["stable"] == 50
+        });
+        assert_eq!(status["fleet"]["replicas"].as_array().unwrap().len(), 2, "{status}");
+    }
+    assert_eq!(first.terminate().code(), Some(0));
+    let status = until(&of_second, "it leads", |it| it["fleet"]["leads"] == true);
+    assert_eq!(tracks(&status), (50, 50), "the samples of the first still count");
+    of_second.predict_times(20);
+    until(&of_second, "its samples", |it| tracks(it) == (60, 60));
+    of_second.rollback_canary().done();
+    assert_eq!(second.terminate().code(), Some(0));
+    let replayed = serin(two.path())
+        .args(["replay", "--json", "--store", &store])
+        .stdout(Stdio::piped())
+        .output()
+        .unwrap();
+    assert_eq!(answer(&replayed, 0)["differ"], 0);
 }
 
 #[test]
-fn of_eight_servers_that_start_at_once_on_an_empty_database_one_serves() {
+fn of_eight_servers_that_start_at_once_on_an_empty_database_one_leads_and_all_serve() {
     let store = Cluster::shared().fresh_url();
     let folders: Vec<_> = (0..8).map(|_| folder()).collect();
-    let _started: Vec<_> = folders.iter().map(|folder| start(folder.path(), &store)).collect();
-    let ended = |folder: &tempfile::TempDir| {
-        let log = fs::read_to_string(folder.path().join("log")).unwrap();
-        (folder.path().join("port").exists(), log.contains("in use by another serin"), log)
-    };
-    let began = Instant::now();
-    loop {
-        let outcomes: Vec<_> = folders.iter().map(ended).collect();
-        let count =
-            |of: fn(&(bool, bool, String)) -> bool| outcomes.iter().filter(|it| of(it)).count();
-        if (count(|it| it.0), count(|it| it.1)) == (1, 7) {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_secs(60), "{outcomes:?}");
-        std::thread::sleep(Duration::from_millis(100));
+    let started = folders.iter().map(|folder| (start(folder.path(), &store), folder));
+    let mut started: Vec<_> = started.collect();
+    let clients: Vec<_> = started
+        .iter_mut()
+        .map(|(process, folder)| Client::new(process.address(folder.path()), None))
+        .collect();
+    let leaders = clients.iter().filter(|client| client.status()["fleet"]["leads"] == true).count();
+    assert_eq!(leaders, 1);
+    clients[3].deploy_canary().done();
+    for client in &clients {
+        assert_eq!(client.status()["revision"], 2);
+        client.predict_times(20);
     }
+    until(&clients[5], "all of them", |it| it["tracks"]["canary"]["requests"] == 16);
 }
 
 #[test]
@@ -216,7 +241,7 @@ fn a_rollback_takes_effect_without_the_database_and_is_saved_when_it_returns() {
 }
 
 #[test]
-fn a_server_that_was_halted_past_its_lease_writes_nothing_and_serves_on() {
+fn a_leader_that_was_halted_past_its_lease_follows_when_it_wakes() {
     let (one, two) = (folder(), folder());
     let schema = fresh_schema();
     let store = Cluster::shared().url(&schema);
@@ -224,22 +249,22 @@ fn a_server_that_was_halted_past_its_lease_writes_nothing_and_serves_on() {
     of_sleeper.deploy_canary().done();
     of_sleeper.predict_times(20);
     sleeper.signal("-STOP");
-    let (next, of_next) = serve(two.path(), &store);
+    let (_next, of_next) = serve(two.path(), &store);
     of_next.pause_canary().done();
-    sleeper.signal("-CONT");
-    let lost = until(&of_sleeper, "lost", |it| !it["store_lost"].is_null());
-    let cause = lost["store_lost"]["cause"].as_str().unwrap();
-    let taken = format!("another serin (process {} on host", next.id());
-    assert!(cause.contains(&taken) && cause.contains("has taken over"), "{cause}");
-    assert_eq!(of_sleeper.set_traffic(100).status, 503);
-    of_sleeper.predict_times(20);
-    std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(until(&of_sleeper, "status", |_| true)["revision"], 2);
+    until(&of_next, "it leads", |it| it["fleet"]["leads"] == true);
     of_next.resume_canary().done();
-    let epochs =
-        format!("SELECT string_agg(epoch::text, ',' ORDER BY sequence) FROM {schema}.journal");
-    assert_eq!(Cluster::shared().sql(&epochs), "1,1,2,2");
-    assert_eq!(of_next.status()["revision"], 4);
+    sleeper.signal("-CONT");
+    let awake = of_sleeper.status();
+    assert_eq!((&awake["revision"], &awake["fleet"]["leads"]), (&4.into(), &false.into()));
+    assert!(awake["store_lost"].is_null(), "{awake}");
+    of_sleeper.predict_times(20);
+    of_sleeper.set_traffic(100).done();
+    assert_eq!(of_next.status()["traffic_percent"], 100.0);
+    // Commands of followers have no epoch.
+    let epochs = format!(
+        "SELECT string_agg(coalesce(epoch::text, '-'), ',' ORDER BY sequence) FROM {schema}.journal"
+    );
+    assert_eq!(Cluster::shared().sql(&epochs), "1,1,-,2,-");
 }
 
 #[test]

@@ -72,6 +72,8 @@ pub struct Observation {
     pub stable_repeated: u64,
     /// Whether requests have values by position, which mean something else once the canary is stable.
     pub positions_change: bool,
+    /// The replicas that have not loaded the canary, by name.
+    pub not_ready: Vec<String>,
 }
 
 /// The next action of a rollout by plan, given the judgement of its current step.
@@ -121,6 +123,9 @@ pub fn next_action(
     if must_pass {
         missing.extend(lacks_evidence(rollout, judgement, observed));
     }
+    // A larger share would reach too few replicas, and a promotion would leave them behind.
+    let lacks = |name: &String| format!("replica {name} has not loaded the canary");
+    missing.extend(observed.not_ready.iter().map(lacks));
     if !missing.is_empty() {
         return Action::Wait(missing);
     }

@@ -40,7 +40,11 @@ const MAX_PAGE: u64 = 1000;
     responses((status = 200, description = "The health check, also without a canary", body = Health)),
 )]
 pub async fn health(call: Call) -> Answer {
-    json(&call.ask(Service::health).await?)
+    let health = |service: &Service| {
+        service.control.follow_answered_commands();
+        service.health()
+    };
+    json(&call.ask(health).await?)
 }
 
 /// Everything at a glance.
@@ -52,7 +56,10 @@ pub async fn health(call: Call) -> Answer {
     responses((status = 200, description = "The status, with a report in words", body = Reported, headers(("ETag" = String, description = "The revision, for `If-Match`")))),
 )]
 pub async fn status(call: Call) -> Answer {
-    let reported = |service: &Service| Ok::<_, Problem>(Reported::from(service.status()));
+    let reported = |service: &Service| {
+        service.control.follow_answered_commands();
+        Ok::<_, Problem>(Reported::from(service.status()))
+    };
     let reported = call.ask(reported).await?;
     json_at(reported.status.revision, &reported)
 }

@@ -27,5 +27,9 @@ pub async fn livez(_: Call) -> Answer {
 )]
 pub async fn readyz(call: Call) -> Answer {
     check_ready(&call.shared)?;
-    text("ok\n")
+    // Without its store it serves on. If it left, all replicas of a database would leave at once.
+    match call.shared.service.control.store_lost.lock().is_some() {
+        true => text("degraded: nothing can be saved, see /admin/status\n"),
+        false => text("ok\n"),
+    }
 }

@@ -32,6 +32,7 @@ pub async fn verdict(call: Call) -> Answer {
 /// The verdict on the version of this name, or on the canary.
 pub(super) async fn given(call: &Call, version: Option<String>) -> Result<GateVerdict, Problem> {
     let given = move |service: &Service| {
+        service.control.follow_answered_commands();
         let reported = Reported::from(service.status());
         Ok::<_, Problem>(GateVerdict::new(&reported, version.as_deref()))
     };

@@ -318,7 +318,11 @@ impl Clock for SlowClock {
         Timestamp::UNIX_EPOCH
     }
 
-    fn follow(&self, _: Timestamp) {}
+    fn machine(&self) -> Timestamp {
+        self.wall()
+    }
+
+    fn set(&self, _: Timestamp) {}
 }
 
 #[test]

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use super::Control;
 use super::error::CommandError;
+use super::startup::adopt_date;
 use crate::canary::LogRecord;
 use crate::canary::judge::tick_log;
+use crate::service::serving::keys::seen_keys::KeySet;
+use crate::service::serving::keys::seen_keys::RolloutKeys;
 use crate::service::serving::recorder::Taken;
-use crate::service::serving::seen_keys::KeySet;
-use crate::service::serving::seen_keys::RolloutKeys;
 use crate::service::status::overview::StoreLost;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
@@ -30,6 +31,10 @@ impl Control {
     /// When the store fails. Everything stays in memory, and the next call tries again.
     pub fn save_checkpoint(&self) -> Result<(), StoreError> {
         let mut saved = self.saved.lock();
+        self.exchange()?;
+        if !self.decides() {
+            return Ok(());
+        }
         let live = self.serving.live.load_full();
         let mut judge = self.judge.lock();
         // Without a canary, labels may still arrive for a promoted one.
@@ -56,7 +61,7 @@ impl Control {
             return Ok(());
         }
         let now = (rollout, step, observed.requests());
-        let Some(to_save) = judge.to_save() else { return Ok(()) };
+        let Some(mut to_save) = judge.begin_saving() else { return Ok(()) };
         // Under the same lock, so that each label is either in a saved tick or still waits.
         let labels = self.reported.feedback.to_save(rollout);
         drop(judge);
@@ -79,14 +84,15 @@ impl Control {
             routed: live.recorder.routed(),
             samples: observed.first,
             keys,
-            monitors: Some(to_save.monitors),
+            monitors: Some(to_save.monitors.clone()),
             labels: labels.labels,
             new_labels: labels.new,
             pairs: observed.pairs,
+            taken: std::mem::take(&mut to_save.taken),
         };
         self.store.save_checkpoint(ReplicaId::ONLY, &checkpoint, &to_save.records)?;
         self.reported.feedback.saved(rollout, checkpoint.new_labels.len());
-        self.judge.lock().saved(rollout, to_save.position);
+        self.judge.lock().saved(rollout, &to_save);
         *saved = now;
         if to_save.records.iter().any(|record| matches!(record, LogRecord::Snapshot(_))) {
             self.forget_chunks();
@@ -94,18 +100,20 @@ impl Control {
         Ok(())
     }
 
-    /// Follows the machine's date while nothing waits: no rollout, no monitored promotion and no cool-down.
+    /// Follows the date while nothing waits: no rollout, no monitored promotion and no cool-down. A follower never waits.
     pub(crate) fn follow_date(&self) {
+        let decides = self.decides();
         // Under the lock, so that no deployment begins in between. If a command holds it, the next turn follows.
         let Some(ledger) = self.ledger.try_lock() else { return };
         let state = &ledger.state;
         let is_waiting =
             state.judged().is_some() || state.cool_down_until(self.clock.wall()).is_some();
-        if !is_waiting {
+        if !is_waiting || !decides {
             // An earlier date would begin the last cool-down again.
             let ended = state.last.as_ref().map(|last| last.cool_down_until.unwrap_or(last.at));
-            self.clock
-                .follow(ended.map_or(state.stable_since, |ended| ended.max(state.stable_since)));
+            let at_least = ended.map_or(state.stable_since, |ended| ended.max(state.stable_since));
+            // Without the database, the date goes on as before.
+            let _ = adopt_date(&*self.clock, &*self.store, at_least);
         }
     }
 
@@ -151,7 +159,8 @@ impl Control {
         const ENTRIES: u64 = 100;
         let saved_at = self.state_saved_at.load(Ordering::Relaxed);
         let Some(ledger) = self.ledger.try_lock() else { return Ok(()) };
-        if ledger.revision < saved_at + ENTRIES || ledger.pending_rollback.is_some() {
+        let is_due = ledger.revision >= saved_at + ENTRIES && self.decides();
+        if !is_due || ledger.pending_rollback.is_some() {
             return Ok(());
         }
         let position = ledger.position();

@@ -32,6 +32,7 @@ use crate::service::serving::circuit_breaker::BreakerStatus;
 use crate::service::serving::recorder::Observed;
 use crate::service::status::Status;
 use crate::service::status::features::FeaturesStatus;
+use crate::store::Role;
 use crate::text::fields::Changes;
 use crate::text::fields::FieldError;
 use crate::text::lists::is_one_line;
@@ -122,7 +123,7 @@ impl Control {
         // is refused.
         let is_rollback = matches!(command, Command::RollBack { .. });
         let _closed = is_rollback.then(|| self.serving.close_lane()).flatten();
-        let mut ledger = self.ledger_at(if_revision)?;
+        let mut ledger = self.ledger_at(if_revision, is_rollback)?;
         let note = match &command {
             Command::Promote { .. } => {
                 let features = FeaturesStatus::of(&self.serving.live.load());
@@ -135,10 +136,21 @@ impl Control {
         Ok(self.status_of(&ledger).noting(note))
     }
 
-    /// The ledger, if it is at the revision that the caller expects.
-    fn ledger_at(&self, if_revision: Option<u64>) -> Result<MutexGuard<'_, Ledger>, CommandError> {
+    /// The ledger, if it is at the revision that the caller expects. A rollback of a rollout that this process knows does
+    /// not wait for a store that fails.
+    fn ledger_at(
+        &self,
+        if_revision: Option<u64>,
+        is_rollback: bool,
+    ) -> Result<MutexGuard<'_, Ledger>, CommandError> {
         let mut ledger = self.ledger.lock();
         self.flush_pending_rollback(&mut ledger)?;
+        if self.store.role() != Role::Alone {
+            let followed = self.follow_others(&mut ledger);
+            if !is_rollback || ledger.state.rollout.is_none() {
+                followed?;
+            }
+        }
         match if_revision {
             Some(expected) if expected != ledger.revision => {
                 Err(CommandError::Revision { expected, actual: ledger.revision })
@@ -240,8 +252,13 @@ impl Control {
         Ok(Event::Injected { rollout: state.running()?.id, injection })
     }
 
-    /// The judgement that a command rests on: closes a tick first.
+    /// The judgement that a command rests on: closes a tick first. A follower asks what the leader has saved.
     fn judgement(&self, rollout: &Rollout) -> Judgement {
+        if !self.decides()
+            && let Err(cause) = self.save_checkpoint()
+        {
+            tracing::warn!(%cause, "the newest evidence of the leader cannot be read");
+        }
         let live = self.serving.live.load();
         let observed = self.closed_tick(&live);
         let newest = self.newest_evidence(&live);

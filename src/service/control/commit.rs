@@ -146,7 +146,7 @@ impl Control {
             Err(other) => return Err(self.unjournalled(ledger, event, state, now, other)),
         };
         self.notifications.wake();
-        let live = self.install(&state, samples, loaded);
+        let live = self.install(&state, samples, loaded.into_iter().collect());
         ledger.move_to(state, entry.sequence, live);
         self.forget_artifacts(&ledger.state);
         tracing::info!(revision = entry.sequence, event = %event.name(), "{}", event.sentence());
@@ -184,7 +184,7 @@ impl Control {
         if !event.is_rollback() {
             return cause.into();
         }
-        let live = self.install(&state, SamplesEffect::StartAnew, None);
+        let live = self.install(&state, SamplesEffect::StartAnew, Vec::new());
         let before = ledger.state.clone();
         ledger.move_to(state, ledger.revision, live);
         let event = event.clone();
@@ -194,11 +194,11 @@ impl Control {
     }
 
     /// Makes predictions follow the state. Returns what they read from now on.
-    fn install(
+    pub(super) fn install(
         &self,
         state: &State,
         samples: SamplesEffect,
-        candidate: Option<Arc<Loaded>>,
+        candidates: Vec<Arc<Loaded>>,
     ) -> Arc<Live> {
         let old = self.serving.live.load();
         // By name and file as well as by digest, because one artifact may be deployed under two names and
@@ -206,7 +206,7 @@ impl Control {
         let known = |version: &Version| -> Option<Arc<Loaded>> {
             let canary = old.canary.as_ref().map(|canary_slot| &canary_slot.loaded);
             let others = canary.into_iter().chain([&old.stable]).chain(&old.previous);
-            let mut loaded = candidate.iter().chain(others);
+            let mut loaded = candidates.iter().chain(others);
             loaded.find(|loaded| loaded.version == *version).cloned()
         };
         // A promotion makes the canary stable, a revert the previous version: both are loaded.
@@ -243,7 +243,7 @@ impl Control {
         if let Some(rollout) = &state.rollout {
             self.serving.shadow.begin(rollout.id);
         }
-        let visitors = old.visitors.clone();
+        let (visitors, homes) = (old.visitors.clone(), old.homes.clone());
         let canary_of = |slot: Option<&CanarySlot>| slot.map(|it| Arc::as_ptr(&it.loaded));
         let is_same = Arc::ptr_eq(&stable, &old.stable)
             && canary_of(canary.as_ref()) == canary_of(old.canary.as_ref());
@@ -260,7 +260,7 @@ impl Control {
                 inputs_of(&intake, &stable, canary.as_ref(), rollout, &self.settings)
             }
         };
-        let live = Live { stable, canary, previous, intake, inputs, recorder, visitors };
+        let live = Live { stable, canary, previous, intake, inputs, recorder, visitors, homes };
         let live = self.serving.install(live);
         // The interval of looks may have changed.
         self.wakeup.wake();
@@ -269,6 +269,9 @@ impl Control {
 
     /// Keeps only the artifacts that a restart would need. A failure costs only space.
     fn forget_artifacts(&self, state: &State) {
+        if !self.decides() {
+            return;
+        }
         let canary = state.rollout.iter().map(|rollout| rollout.canary.digest.as_str());
         let previous =
             state.post_promotion.iter().map(|promotion| promotion.previous.digest.as_str());

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Control;
 use super::error::CommandError;
+use super::ledger::Ledger;
 use crate::canary::Event;
 use crate::canary::Judgement;
 use crate::canary::Pairs;
@@ -20,6 +21,7 @@ use crate::service::serving::live::Closure;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::stats::Summary;
+use crate::store::StoreError;
 
 /// How long a look waits for a command before it judges without the ledger for the first time.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -46,6 +48,9 @@ impl Control {
             patience = self.until_next_look();
         };
         self.flush_pending_rollback(&mut ledger)?;
+        if !self.decides() {
+            return self.look_as_follower(&mut ledger);
+        }
         self.look_after(&mut ledger)?;
         let Some(rollout) = ledger.state.rollout.as_ref().filter(|it| it.mode() == Mode::Automatic)
         else {
@@ -70,7 +75,33 @@ impl Control {
             Action::HoldFor(concerns) => Event::Held { judgement, concerns: concerns.clone() },
             Action::Hold(cause) => Event::Paused { rollout, cause: cause.clone() },
         };
-        self.commit(&mut ledger, &event, None)?;
+        match self.commit(&mut ledger, &event, None) {
+            // Another replica was first, and was followed: the next look decides in the new state.
+            Err(CommandError::Store(StoreError::Conflict { .. })) if self.is_shared() => Ok(None),
+            Err(other) => Err(other),
+            Ok(()) => Ok(Some(action)),
+        }
+    }
+
+    /// Rolls back a canary whose breaker has tripped here. Everything else the leader decides.
+    fn look_as_follower(&self, ledger: &mut Ledger) -> Result<Option<Action>, CommandError> {
+        let Some(rollout) = ledger.state.rollout.as_ref() else { return Ok(None) };
+        let live = self.serving.live.load_full();
+        let breaker = live.canary.as_ref().and_then(|canary_slot| canary_slot.breaker.as_ref());
+        let is_tripped = breaker.is_some_and(|breaker| breaker.trip_reason().is_some());
+        if !is_tripped || rollout.mode() != Mode::Automatic {
+            return Ok(None);
+        }
+        let (action, judgement) = self.decided(rollout, &live);
+        let Action::RollBack(cause) = &action else { return Ok(None) };
+        let event = Event::RolledBack {
+            rollout: rollout.id,
+            cause: cause.clone(),
+            quarantine: cause.is_harm(),
+            judgement: Some(Box::new(judgement)),
+            by: Mode::Automatic,
+        };
+        self.commit(ledger, &event, None)?;
         Ok(Some(action))
     }
 
@@ -79,7 +110,7 @@ impl Control {
     fn close_harmful_lane(&self) -> Option<Closure> {
         let position = self.position.load();
         let rollout = position.state.rollout.as_ref()?;
-        if rollout.mode() != Mode::Automatic {
+        if rollout.mode() != Mode::Automatic || !self.decides() {
             return None;
         }
         let (action, _) = self.decided(rollout, &position.live);
@@ -120,6 +151,7 @@ impl Control {
             canary_repeated: repeated(|samples| &samples.canary),
             stable_repeated: repeated(|samples| &samples.stable),
             positions_change: live.intake.latest().by_position > 0,
+            not_ready: self.not_ready(&rollout.canary.digest),
         };
         next_action(rollout, judgement, &seen, self.clock.wall())
     }

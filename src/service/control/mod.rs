@@ -4,6 +4,7 @@
 //! - `commit`: apply, append, act, with `ledger`: the state of the journal.
 //! - [`controller`], [`post_promotion`]: looks that decide by themselves.
 //! - `sequential_judge`, `ticks`, `rate`, [`checkpoint`]: evidence, tick by tick, and how it is saved.
+//! - `fleet`: what replicas of one store tell each other.
 //! - `questions`: status, health check, history. [`audit`]: verdicts recomputed from the store.
 //! - [`startup`], [`registry`]: from a journal and a folder of models to a running service.
 
@@ -13,6 +14,7 @@ pub mod command;
 pub(crate) mod commit;
 pub mod controller;
 pub mod error;
+pub mod fleet;
 pub(crate) mod ledger;
 pub mod post_promotion;
 pub(crate) mod questions;
@@ -38,7 +40,9 @@ use super::settings::Settings;
 use super::wakeup::Wakeup;
 use crate::canary::policy::segments::Segments;
 use crate::canary::rollout::outline::Outlines;
+use crate::service::status::overview::ReplicaStatus;
 use crate::service::status::overview::StoreLost;
+use crate::store::Role;
 use crate::store::Store;
 use ledger::Ledger;
 use ledger::Position;
@@ -71,6 +75,8 @@ pub struct Control {
     /// Whether saves succeed, for metrics.
     store_health: StoreHealth,
     registry: Registry,
+    /// The other replicas as they were a second ago. Written by the ticker, held for an assignment.
+    replicas: Mutex<Arc<[ReplicaStatus]>>,
     clock: Arc<dyn Clock>,
     pub(crate) settings: Settings,
     /// On the steady clock.
@@ -97,6 +103,16 @@ impl Control {
     /// Lets another process open the store at once. Nothing is saved after it.
     pub(crate) fn release_store(&self) {
         self.store.release();
+    }
+
+    /// Whether other processes may use the same store.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.store.role() != Role::Alone
+    }
+
+    /// Whether this process judges and decides, for itself or for its fleet.
+    pub(crate) fn decides(&self) -> bool {
+        self.judge.lock().role().decides()
     }
 
     /// The model files.

@@ -201,6 +201,7 @@ impl Control {
             injection: rollout.and_then(Rollout::injected).cloned(),
             totals: self.serving.totals(),
             uptime_seconds: self.clock.steady().saturating_sub(self.started).as_secs_f64(),
+            fleet: self.fleet_status(),
         }
     }
 }

@@ -5,9 +5,14 @@
 //! health check) read the newest evidence and write nothing.
 //!
 //! `histories`: how the interval of each metric has narrowed. `plan_warnings`: what the traffic before a plan says of it.
+//! `shares`: what followers hand to the leader. `in_fleet`: leading and following.
 
 pub(crate) mod histories;
+mod in_fleet;
 mod plan_warnings;
+pub(crate) mod shares;
+
+use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use jiff::Timestamp;
@@ -38,15 +43,22 @@ use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::recorder::Taken;
 use crate::service::status::metrics::EvidenceBytes;
+use crate::store::ReplicaId;
+use crate::store::Role;
+use shares::OfStep;
+use shares::Shares;
 
 /// The sequential judge of the running rollout, and up to which samples it has seen.
-#[derive(Default)]
 pub(crate) struct SequentialJudge {
     judged: Option<Judged>,
     /// Requests and users who come while no rollout is running.
     arrivals: Arrivals,
     /// How much of the tick log is kept.
     pub(crate) bounds: Bounds,
+    /// The part of this process in its fleet. Changed by the ticker.
+    role: Role,
+    /// The number of the newest share that this process has handed over.
+    handed: u64,
 }
 
 struct Judged {
@@ -84,6 +96,10 @@ struct Judged {
     visits_at: Timestamp,
     /// When the inputs were taken in.
     inputs_at: Timestamp,
+    shares: Shares,
+    /// Whether the monitors are those of the store. Those that a follower begins with know only its own samples of
+    /// stable.
+    is_of_store: bool,
 }
 
 /// Visits of keys are taken in at least so often, so that a crash loses few of them. Between two looks at them nothing
@@ -108,6 +124,17 @@ pub(crate) struct ToSave {
     pub(crate) records: Vec<LogRecord>,
     /// The position of their end.
     pub(crate) position: u64,
+    /// The newest share of each other replica in the ticks.
+    pub(crate) taken: BTreeMap<ReplicaId, u64>,
+    /// How many own increments are in the ticks, to be forgotten once they are saved.
+    own: usize,
+}
+
+impl Default for SequentialJudge {
+    fn default() -> SequentialJudge {
+        let (arrivals, bounds) = (Arrivals::default(), Bounds::default());
+        SequentialJudge { judged: None, arrivals, bounds, role: Role::Alone, handed: 0 }
+    }
 }
 
 impl SequentialJudge {
@@ -157,7 +184,7 @@ impl SequentialJudge {
             if !losses.is_empty() || !errors.is_empty() {
                 let outputs = OutputsIncrement { errors, ..OutputsIncrement::default() };
                 let increment = Increment { losses, outputs, ..Increment::default() };
-                judged.take_in(increment, at, &self.bounds);
+                judged.pass_on(increment, at, &self.bounds);
             }
             return true;
         }
@@ -182,7 +209,8 @@ impl SequentialJudge {
         increment.segments = live.recorder.take_segments(&canary_slot.segments);
         // A label carries its own share, so it does not wait for a change of share.
         (increment.losses, increment.outputs.errors) = reported.feedback.take_losses();
-        judged.rate.count(increment.stable.requests + increment.canary.requests, at);
+        let requests = increment.stable.requests + increment.canary.requests;
+        judged.rate.count(requests + judged.shares.waiting_requests(), at);
         let repeated = observed.repeated.as_ref().map_or(0, Samples::requests);
         judged.repeated.count(repeated.saturating_sub(judged.seen_repeated), at);
         judged.seen_repeated = judged.seen_repeated.max(repeated);
@@ -218,8 +246,8 @@ impl SequentialJudge {
             }
         }
         // A tick without new samples changes nothing.
-        if !increment.is_empty() {
-            judged.take_in(increment, at, &self.bounds);
+        if !increment.is_empty() || judged.shares.is_waiting() {
+            judged.pass_on(increment, at, &self.bounds);
             (judged.seen, judged.seen_pairs) = (samples.clone(), pairs.clone());
         }
         true
@@ -243,6 +271,9 @@ impl SequentialJudge {
     /// The evidence of the newest tick; `None` if the served step is not judged.
     pub(crate) fn newest(&self, live: &Live) -> Option<Newest> {
         let judged = self.judged.as_ref().filter(|_| self.is_of(live))?;
+        if !judged.shares.role.decides() && !judged.is_of_store {
+            return None;
+        }
         let evidence = SequentialEvidence::new(&judged.policy, &judged.monitors);
         Some(Newest { evidence, as_of: judged.as_of })
     }
@@ -275,10 +306,11 @@ impl SequentialJudge {
     }
 
     /// The monitors and records to save.
-    pub(crate) fn to_save(&self) -> Option<ToSave> {
-        let Judged { monitors, unsaved, .. } = self.judged.as_ref()?;
+    pub(crate) fn begin_saving(&mut self) -> Option<ToSave> {
+        let Judged { monitors, unsaved, shares, .. } = self.judged.as_mut()?;
         let (records, position) = unsaved.records();
-        Some(ToSave { monitors: monitors.clone(), records, position })
+        let (taken, own) = (shares.taken(), shares.sealed().len());
+        Some(ToSave { monitors: monitors.clone(), records, position, taken, own })
     }
 
     /// Bytes of the tick log.
@@ -287,10 +319,11 @@ impl SequentialJudge {
         EvidenceBytes { chunk, unsaved }
     }
 
-    /// Forgets the records of this rollout up to a position, which are saved.
-    pub(crate) fn saved(&mut self, rollout: u64, position: u64) {
+    /// Forgets what is in the store.
+    pub(crate) fn saved(&mut self, rollout: u64, saved: &ToSave) {
         if let Some(judged) = self.judged.as_mut().filter(|judged| judged.rollout == rollout) {
-            judged.unsaved.saved(position);
+            judged.unsaved.saved(saved.position);
+            judged.shares.saved(saved.own);
         }
     }
 
@@ -328,7 +361,12 @@ impl SequentialJudge {
                 let monitors = Monitors::new(&rollout.policy.judge, &last.observed.first.stable);
                 let unsaved = Unsaved::beginning(&monitors);
                 let seen = Observed::default();
-                self.judged = Some(Judged::over(rollout, monitors, unsaved, seen, at));
+                let mut judged = Judged::over(rollout, monitors, unsaved, seen, at);
+                judged.shares = Shares::new(self.role);
+                if let Some(before) = self.judged.replace(judged) {
+                    // Whether they are in the store is not known, so their numbers are not used again.
+                    self.handed += before.shares.being_saved();
+                }
             }
         }
     }
@@ -366,18 +404,50 @@ impl Judged {
             taken_at: None,
             visits_at: at,
             inputs_at: at,
+            shares: Shares::new(Role::Alone),
+            is_of_store: false,
         }
     }
 
-    /// Updates the monitors with a tick and logs it.
-    fn take_in(&mut self, increment: Increment, at: Timestamp, bounds: &Bounds) {
+    /// Replaces the monitors by those after other ticks.
+    fn show(&mut self, monitors: Monitors) {
+        if monitors.ticks() != self.monitors.ticks() {
+            // The history of the metrics is read from the log when it is asked for.
+            (self.histories, self.earlier_ticks) = (MetricHistories::default(), monitors.ticks());
+        }
+        self.monitors = monitors;
+        self.is_of_store = true;
+    }
+
+    /// Judges what this process and others have observed, or keeps it for the leader.
+    fn pass_on(&mut self, mut increment: Increment, at: Timestamp, bounds: &Bounds) {
+        if self.shares.role != Role::Alone {
+            self.shares.keep(self.step, &increment);
+        }
+        if !self.shares.role.decides() {
+            return;
+        }
+        for OfStep { step, increment: other } in self.shares.take() {
+            if step == self.step && other.weight == increment.weight {
+                increment.merge(other);
+            } else {
+                self.take_in(other, step, at, bounds);
+            }
+        }
+        if !increment.is_empty() {
+            self.take_in(increment, self.step, at, bounds);
+        }
+    }
+
+    /// Updates the monitors with a tick of a step and logs it.
+    fn take_in(&mut self, increment: Increment, step: u32, at: Timestamp, bounds: &Bounds) {
         // A clock that was set back tells nothing of the time that has passed.
         let elapsed = self.taken_at.map(|before| at.duration_since(before).as_millis());
         let elapsed = elapsed.and_then(|it| u128::try_from(it).ok());
         let increment = &increment.lasting(elapsed.unwrap_or(USUAL_MILLIS));
         self.taken_at = Some(at);
         self.monitors.tick(increment);
-        let tick = LoggedTick::new(self.monitors.ticks(), self.step, at, increment);
+        let tick = LoggedTick::new(self.monitors.ticks(), step, at, increment);
         self.histories.take_in(&self.policy, &self.monitors, &tick, increment.weight);
         self.unsaved.push(tick, &self.monitors, bounds);
     }

@@ -1,14 +1,14 @@
 //! Startup: replay the journal and load the models; `evidence` restores what was measured.
 
-mod evidence;
+pub(super) mod evidence;
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use thiserror::Error;
 
 use super::Control;
-use super::error::CommandError;
 use super::ledger::Ledger;
 use super::ledger::Position;
 use super::ledger::Salts;
@@ -39,15 +39,18 @@ use crate::service::serving::inputs::InputPlan;
 use crate::service::serving::inputs::InputSampler;
 use crate::service::serving::inputs::plan::Counted;
 use crate::service::serving::intake::Intake;
+use crate::service::serving::keys::homes::Homes;
 use crate::service::serving::live::CanarySlot;
 use crate::service::serving::live::Live;
 use crate::service::serving::live::Loaded;
+use crate::service::serving::recorder::Recorder;
 use crate::service::serving::shadow::queue::RedactError;
 use crate::service::serving::shadow::queue::Shadow;
 use crate::service::serving::shadow::trial::Limits;
 use crate::service::settings::Settings;
 use crate::service::wakeup::Wakeup;
 use crate::store::Checkpoint;
+use crate::store::Role;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::text::fields::FieldError;
@@ -115,9 +118,8 @@ impl Control {
         // Not the whole journal is read. It decides: a saved state that is newer is ignored.
         let (state, from) = store.state_up_to(store.newest_sequence()?);
         let Replayed { state, revision: known } = replayed(&*store, state, from)?;
-        if let Some(newest) = store.entries(known.saturating_sub(1), 1)?.pop() {
-            clock.follow(newest.at);
-        }
+        let newest = store.entries(known.saturating_sub(1), 1)?.pop();
+        adopt_date(&*clock, &*store, newest.map_or(Timestamp::MIN, |newest| newest.at))?;
         // Before the first event is written that a target may subscribe to.
         let notifications = Notifications::new(&settings.notify, &*store, known);
         let (state, revision) = match state {
@@ -157,6 +159,7 @@ impl Control {
             state_saved_at: from.into(),
             store,
             registry,
+            replicas: Mutex::new(Arc::default()),
             started: clock.steady(),
             clock,
             settings,
@@ -167,10 +170,18 @@ impl Control {
         };
         let judge = &control.settings.policy.judge;
         judge.check_margins(&control.outputs()).map_err(StartError::Policy)?;
-        if canary_lost {
-            control.roll_back_lost_canary()?;
+        if control.is_shared() {
+            control.take_part().map_err(|e| StartError::Command(e.to_string()))?;
+            // The samples of the others, before the first question.
+            control.save_checkpoint()?;
         }
-        control.end_forbidden_injection()?;
+        // A follower may lack what the others have.
+        if control.decides() {
+            if canary_lost {
+                control.roll_back_lost_canary()?;
+            }
+            control.end_forbidden_injection()?;
+        }
         Ok(control)
     }
 
@@ -185,39 +196,6 @@ impl Control {
         self.commit(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
 
-    /// Follows a journal that another process has written to, from the state that it led to.
-    pub(crate) fn catch_up(&self, ledger: &mut Ledger, from: &State) -> Result<(), CommandError> {
-        let damaged = |cause: String| {
-            CommandError::Store(StoreError::Damaged { what: "a journal".to_owned(), cause })
-        };
-        let Replayed { state, revision } =
-            replayed(&*self.store, Some(from.clone()), ledger.revision)
-                .map_err(|e| damaged(e.to_string()))?;
-        if let Some(state) = state {
-            let (store, saved) = (&*self.store, checkpoint_of(&state, &*self.store));
-            let saved = saved.as_ref();
-            let (registry, settings) = (&self.registry, &self.settings);
-            let live = assemble(&state, saved, store, registry, settings, &self.wakeup)
-                .map_err(|e| damaged(e.to_string()))?;
-            // Not while a checkpoint of the old evidence is being saved.
-            let _not_saving = self.saved.lock();
-            *self.judge.lock() = restored_judge(&state, saved, &live, store, self.clock.wall());
-            let live = self.serving.install(live);
-            labelled(&state, saved, store, &self.reported.feedback);
-            // Values recorded so far may belong to another rollout.
-            self.reported.recordings.clear();
-            match &state.rollout {
-                Some(rollout) => {
-                    self.reported.recordings.judge(rollout.metrics_from_outside(), rollout.salt)
-                }
-                None => self.reported.recordings.judge([], 0),
-            }
-            ledger.move_to(state, revision, live);
-            self.notifications.wake();
-        }
-        Ok(())
-    }
-
     fn roll_back_lost_canary(&self) -> Result<(), StartError> {
         let mut ledger = self.ledger.lock();
         let Some(rollout) = &ledger.state.rollout else { return Ok(()) };
@@ -230,6 +208,21 @@ impl Control {
         };
         self.commit(&mut ledger, &event, None).map_err(|e| StartError::Command(e.to_string()))
     }
+}
+
+/// Adopts the date of the store's clock, or of the machine's where the store has none, or `at_least` if that is later: a
+/// date before the newest journal entry would prolong what the entry began.
+///
+/// # Errors
+/// When the store cannot be asked.
+pub(super) fn adopt_date(
+    clock: &dyn Clock,
+    store: &dyn Store,
+    at_least: Timestamp,
+) -> Result<(), StoreError> {
+    let date = store.date()?.unwrap_or_else(|| clock.machine());
+    clock.set(date.max(at_least));
+    Ok(())
 }
 
 /// Where the entries of the journal lead.
@@ -263,8 +256,15 @@ fn first_state(
     let stable = registry.candidate(&settings.stable)?;
     store.save_artifact(&stable.version.digest, &stable.bytes)?;
     let event = Event::Initialized { stable: stable.version };
-    let entry = store.append(0, clock.wall(), &event)?;
-    Ok((follow(None, &entry)?, entry.sequence))
+    match store.append(0, clock.wall(), &event) {
+        Ok(entry) => Ok((follow(None, &entry)?, entry.sequence)),
+        // Another process of the fleet was faster.
+        Err(conflict @ StoreError::Conflict { .. }) => {
+            let Replayed { state, revision } = replayed(store, None, 0)?;
+            Ok((state.ok_or(conflict)?, revision))
+        }
+        Err(other) => Err(other.into()),
+    }
 }
 
 /// Loads the versions of the state and restores the samples of its step. A canary that cannot be loaded is
@@ -309,10 +309,20 @@ fn assemble(
             "the version before the newest promotion cannot be loaded; the promotion cannot be reverted"
         );
     }
-    let recorder = Arc::new(restored(state, saved, settings.workers));
+    let recorder = match store.role() {
+        Role::Alone => restored(state, saved, settings.workers),
+        // The samples of an earlier process stay in its report.
+        Role::Leader | Role::Follower => Recorder::new(settings.workers),
+    };
+    let recorder = Arc::new(recorder);
     let intake = intake_of(&stable, canary.as_ref(), &state.clients, settings);
     let inputs = inputs_of(&intake, &stable, canary.as_ref(), state.rollout.as_ref(), settings);
-    Ok(Live { stable, canary, previous, intake, inputs, recorder, visitors: Arc::default() })
+    let homes = match store.role() {
+        Role::Leader | Role::Follower if !settings.sticky_balancer => Homes::unknown(store.id().0),
+        _ => Homes::default(),
+    };
+    let (visitors, homes) = (Arc::default(), Arc::new(homes));
+    Ok(Live { stable, canary, previous, intake, inputs, recorder, visitors, homes })
 }
 
 /// What bounds the trial of a canary.
@@ -375,8 +385,28 @@ impl Found {
     }
 }
 
+/// The version from the store or its file; `None`, with a warning, if it cannot be loaded.
+pub(super) fn load_or_warn(
+    version: &Version,
+    store: &dyn Store,
+    registry: &Registry,
+) -> Result<Option<Arc<Loaded>>, StoreError> {
+    match load(version, store, registry)? {
+        Found::Lost => {
+            let (name, digest) = (&version.name, &version.digest);
+            tracing::warn!(
+                name,
+                digest,
+                "a version is neither in the store nor in the models folder"
+            );
+            Ok(None)
+        }
+        found => Ok(found.or_warning()),
+    }
+}
+
 /// The version from the store, or from its file if that still has the same digest.
-fn load(version: &Version, store: &dyn Store, registry: &Registry) -> Result<Found, StartError> {
+fn load(version: &Version, store: &dyn Store, registry: &Registry) -> Result<Found, StoreError> {
     if let Some(bytes) = store.artifact(&version.digest)? {
         match registry.reload(version, &bytes) {
             Ok(loaded) => return Ok(Found::Loaded(loaded)),

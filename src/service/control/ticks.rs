@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Control;
+use super::checkpoint::INTERVAL;
 use super::sequential_judge::Newest;
 use crate::canary::judge::sentences;
 use crate::service::reported::prometheus::client::Client;
@@ -20,13 +21,14 @@ impl Control {
         self.closed_tick(&self.serving.live.load());
     }
 
-    /// Closes a tick and returns the samples so far.
+    /// Closes a tick and returns the samples so far, of all replicas.
     pub(crate) fn closed_tick(&self, live: &Live) -> Observed {
         let mut judge = self.judge.lock();
         let at = self.clock.wall();
         let taken = live.recorder.take();
         judge.tick(live, &taken, &self.reported, at);
-        taken.observed
+        drop(judge);
+        live.recorder.with_others(taken.observed)
     }
 
     /// What asks Prometheus for the queries of rollouts; `None` if the settings name none.
@@ -37,6 +39,10 @@ impl Control {
 
     /// Asks Prometheus what is due; how long until something may be due.
     pub(crate) fn observe(&self, observer: &mut Observer) -> Duration {
+        // In a fleet the leader asks.
+        if !self.decides() {
+            return INTERVAL;
+        }
         let is_running = |rollout: u64| {
             let position = self.position.load();
             position.state.rollout.as_ref().is_some_and(|it| it.id == rollout)
@@ -66,6 +72,8 @@ impl Control {
         };
         for change in seen.changes(&look) {
             match change {
+                // In a fleet the leader says it.
+                Change::Verdict { .. } if !self.decides() => {}
                 Change::Verdict { sentence, is_harm } => {
                     let judgement =
                         self.judged(rollout, &live.recorder.observed(), evidence.clone());

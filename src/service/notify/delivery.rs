@@ -46,6 +46,9 @@ pub(crate) const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// How often the journal is read without a wakeup, in case another process writes to it.
 const UNASKED: Duration = Duration::from_secs(30);
 
+/// How often a follower looks whether it leads.
+const UNTIL_LEADING: Duration = Duration::from_secs(1);
+
 /// Entries read at once.
 const PAGE: usize = 16;
 
@@ -66,6 +69,8 @@ pub(crate) struct Delivery {
     failures: u32,
     /// The earliest time of the next attempt, on the steady clock.
     not_before: Duration,
+    /// Whether another replica delivers.
+    is_following: bool,
 }
 
 struct Journal {
@@ -105,6 +110,7 @@ impl Delivery {
             pending,
             failures: 0,
             not_before,
+            is_following: false,
         }
     }
 
@@ -123,6 +129,14 @@ impl Delivery {
 
     /// Delivers everything that can be delivered now, and returns how long to wait for more.
     pub(crate) fn deliver(&mut self) -> Duration {
+        // In a fleet the leader delivers. Another one would deliver twice.
+        if !self.store.role().decides() {
+            self.is_following = true;
+            return UNTIL_LEADING;
+        }
+        if self.is_following && self.continues().is_err() {
+            return UNTIL_LEADING;
+        }
         loop {
             match self.attempt() {
                 Next::Deliver => {}
@@ -130,6 +144,16 @@ impl Delivery {
                 Next::Wait(wait) => return wait,
             }
         }
+    }
+
+    /// Continues where the leader before this one has stopped.
+    fn continues(&mut self) -> Result<(), StoreError> {
+        let delivered = self.store.delivered()?;
+        let up_to = delivered.get(&self.subscription.key).copied().unwrap_or(self.after);
+        (self.after, self.saved, self.is_following) = (up_to, up_to, false);
+        self.journal = None;
+        self.pending.clear();
+        Ok(())
     }
 
     /// Makes one attempt, if it is due.

@@ -73,6 +73,7 @@ impl Notifications {
             // A new journal in the same store is delivered from its start.
             let begin = delivered.get(&key).map_or(revision, |up_to| (*up_to).min(revision));
             if delivered.get(&key) != Some(&begin)
+                && store.role().decides()
                 && let Err(cause) = store.save_delivered(&key, begin)
             {
                 tracing::warn!(%cause, "cannot save the progress of notifications");

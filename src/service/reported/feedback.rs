@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use serde::Deserialize;
+use serde::Serialize;
 use thiserror::Error;
 
 use crate::canary::FeedbackPolicy;
@@ -29,6 +31,7 @@ use crate::canary::traffic::prediction_id::Predicted;
 use crate::model::Output;
 use crate::model::OutputKind;
 use crate::service::serving::predict::Prediction;
+use crate::store::Role;
 use crate::store::Store;
 use crate::store::StoreError;
 use crate::text::durations::words;
@@ -94,8 +97,11 @@ pub enum FeedbackError {
     },
 }
 
+/// A label as it was given: the prediction's id and the outcome.
+pub(crate) type GivenLabel = (String, GivenOutcome);
+
 /// An outcome as clients write it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum GivenOutcome {
     /// Whether the positive class occurred.
     Bool(bool),
@@ -184,6 +190,8 @@ pub struct Feedback {
     /// Written by each label and by the tick that takes them; no prediction waits for it. Taken after the
     /// sequential judge.
     known: Mutex<Known>,
+    /// The part of this process in its fleet. A follower hands labels to the leader, which counts them.
+    role: Mutex<Role>,
 }
 
 /// The labels of the current rollout.
@@ -203,6 +211,8 @@ struct Known {
     seen: HashSet<u64>,
     /// Fingerprints that are not in the store yet.
     unsaved: Vec<u64>,
+    /// The labels of a fleet that are not in the store yet, in their order.
+    given: Vec<GivenLabel>,
 }
 
 /// What a checkpoint saves of the labels.
@@ -225,7 +235,8 @@ impl Feedback {
     /// Uses the key in the store, or creates one.
     pub(crate) fn new(policy: FeedbackPolicy, store: &dyn Store) -> Result<Feedback, StoreError> {
         let key = if policy.is_enabled { Some(kept_key(store)?) } else { None };
-        Ok(Feedback { key, expires: policy.expires, known: Mutex::default() })
+        let (known, role) = (Mutex::default(), Mutex::new(Role::Alone));
+        Ok(Feedback { key, expires: policy.expires, known, role })
     }
 
     /// Accepts labels of this rollout only.
@@ -274,12 +285,12 @@ impl Feedback {
     /// Accepts a label. Returns the track that it counts for, if any.
     pub(crate) fn give(
         &self,
-        id: &str,
-        outcome: &GivenOutcome,
+        text: &str,
+        given: &GivenOutcome,
         now: Timestamp,
     ) -> Result<Option<Track>, FeedbackError> {
         let key = self.key.as_ref().ok_or(FeedbackError::Disabled)?;
-        let (id, fingerprint) = PredictionId::read(id, key)?;
+        let (id, fingerprint) = PredictionId::read(text, key)?;
         let made = i64::try_from(id.second).ok().and_then(|it| Timestamp::from_second(it).ok());
         let made = made.ok_or(IdError::Malformed)?;
         // If the clock was set back, the prediction is from the future: its age is 0.
@@ -290,7 +301,7 @@ impl Feedback {
         if id.rollout == 0 {
             // Which classes there were then is not known.
             if !matches!(id.predicted, Predicted::Classes(_)) {
-                outcome.of(&id.predicted, &[])?;
+                given.of(&id.predicted, &[])?;
             }
             return Ok(None);
         }
@@ -298,17 +309,47 @@ impl Feedback {
         if known.rollout != id.rollout {
             return Err(FeedbackError::Gone { rollout: id.rollout });
         }
-        let outcome = outcome.of(&id.predicted, known.outputs.classes())?;
+        let outcome = given.of(&id.predicted, known.outputs.classes())?;
         if known.seen.contains(&fingerprint) {
             return Err(FeedbackError::Repeated);
         }
         if known.seen.len() >= MAX_LABELS {
             return Err(FeedbackError::Full { rollout: id.rollout });
         }
+        let role = *self.role.lock();
         known.seen.insert(fingerprint);
+        if role != Role::Alone {
+            known.given.push((text.to_owned(), given.clone()));
+        }
+        if role == Role::Follower {
+            let counts = Labels::default().record(&id, outcome, false);
+            return Ok(counts.then_some(id.track));
+        }
         known.unsaved.push(fingerprint);
         let is_judged = known.is_judged && id.second >= known.judged_from;
         Ok(known.labels.record(&id, outcome, is_judged).then_some(id.track))
+    }
+
+    /// Takes the part of this process. A follower hands over the labels that are not in the store yet.
+    pub(crate) fn take_part(&self, role: Role) {
+        let mut known = self.known.lock();
+        *self.role.lock() = role;
+        if role == Role::Follower {
+            known.unsaved.clear();
+        }
+    }
+
+    /// The labels to hand to the leader.
+    pub(crate) fn take_given(&self) -> Vec<GivenLabel> {
+        std::mem::take(&mut self.known.lock().given)
+    }
+
+    /// Shows what the leader has counted.
+    pub(crate) fn show(&self, rollout: u64, labels: Labels) {
+        let mut known = self.known.lock();
+        if known.rollout == rollout && labels.is_sound() {
+            known.labels = labels;
+        }
     }
 
     /// Takes the losses and errors that wait for the judge.
@@ -339,6 +380,9 @@ impl Feedback {
         if known.rollout == rollout {
             let count = count.min(known.unsaved.len());
             known.unsaved.drain(..count);
+            // They have the same order.
+            let given = count.min(known.given.len());
+            known.given.drain(..given);
         }
     }
 }
@@ -369,15 +413,19 @@ impl Ids<'_> {
 }
 
 fn kept_key(store: &dyn Store) -> Result<IdKey, StoreError> {
-    let kept = store.secret(KEY)?.and_then(|bytes| <[u8; IdKey::BYTES]>::try_from(bytes).ok());
-    let bytes = match kept {
-        Some(bytes) => bytes,
+    let kept = match store.secret(KEY)? {
+        Some(kept) => kept,
         None => {
-            let bytes: [u8; IdKey::BYTES] = rand::random();
-            store.save_secret(KEY, &bytes)?;
-            bytes
+            let new: [u8; IdKey::BYTES] = rand::random();
+            store.save_secret(KEY, &new)?;
+            // Another process may have been faster.
+            store.secret(KEY)?.unwrap_or_default()
         }
     };
+    let bytes = <[u8; IdKey::BYTES]>::try_from(kept).map_err(|kept| StoreError::Damaged {
+        what: "the key of the prediction ids".to_owned(),
+        cause: format!("it has {} bytes, not {}", kept.len(), IdKey::BYTES),
+    })?;
     Ok(IdKey::new(bytes))
 }
 

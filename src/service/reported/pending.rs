@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use crate::canary::MetricName;
 use crate::canary::Track;
 use crate::canary::observed::increment::RecordedIncrement;
-use crate::service::serving::seen_keys::KeySet;
-use crate::service::serving::seen_keys::KeyUse;
+use crate::service::serving::keys::seen_keys::KeySet;
+use crate::service::serving::keys::seen_keys::KeyUse;
 use crate::stats::Histogram;
 use crate::stats::Layout;
 

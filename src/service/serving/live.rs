@@ -18,15 +18,16 @@ use super::inference::Inference;
 use super::inputs::InputSampler;
 use super::inputs::Tally;
 use super::intake::Intake;
+use super::keys::homes::Homes;
+use super::keys::seen_keys::KeyUse;
+use super::keys::seen_keys::RolloutKeys;
+use super::keys::seen_keys::SHADOW_SALT;
+use super::keys::visitors::Visitors;
 use super::recorder::Recorder;
-use super::seen_keys::KeyUse;
-use super::seen_keys::RolloutKeys;
-use super::seen_keys::SHADOW_SALT;
 use super::segment_slots::Places;
 use super::shadow::trial::Limits;
 use super::shadow::trial::Trial;
 use super::shadow::trial::Tried;
-use super::visitors::Visitors;
 use crate::canary::Rollout;
 use crate::canary::Split;
 use crate::canary::Track;
@@ -56,6 +57,8 @@ pub struct Live {
     pub recorder: Arc<Recorder>,
     /// The keys that came while there was no canary. Shared by all values, so that a rollout does not forget them.
     pub visitors: Arc<Visitors>,
+    /// Which replica judges a key. Shared by all values.
+    pub homes: Arc<Homes>,
 }
 
 /// A model version that is ready to answer.
@@ -258,14 +261,14 @@ impl CanarySlot {
     }
 
     /// Whether this request is shadowed. Only the first request of a key is, because the others repeat it.
-    pub fn shadows(&self, assigned: Assigned, key: Option<&str>) -> bool {
+    pub fn shadows(&self, assigned: Assigned, key: Option<&str>, homes: &Homes) -> bool {
         let Some(shadow) = self.shadow.as_ref().filter(|_| self.is_open()) else { return false };
         let picked = match (key, assigned.number) {
             (Some(key), _) => shadow.assign_key(key),
             (None, Some(number)) => shadow.assign(number),
             (None, None) => Track::Stable,
         };
-        let is_new = |key| self.keys.shadowed.mark(key) == KeyUse::First;
+        let is_new = |key| self.keys.shadowed.meet(key, homes).0 == KeyUse::First;
         picked == Track::Canary && key.is_none_or(is_new)
     }
 
@@ -367,7 +370,7 @@ impl Live {
                 (canary_slot.split.assign_key(key), KeyUse::First, None, None)
             }
             Some(key) => {
-                let (key_use, cell) = canary_slot.keys.answered.mark_in_cell(key);
+                let (key_use, cell) = canary_slot.keys.answered.meet(key, &self.homes);
                 (canary_slot.split.assign_key(key), key_use, Some(cell), None)
             }
             None => {

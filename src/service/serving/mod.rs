@@ -4,7 +4,7 @@
 //!   running a model within its deadline.
 //! - [`intake`]: what requests may contain, and what each version gets of them; `inputs`: which values they have.
 //! - [`recorder`], `segment_counts`: samples of a step; [`totals`], `retired`: counts that never fall;
-//!   [`seen_keys`], [`segment_slots`]: the key and the segments of a request.
+//!   [`keys`], [`segment_slots`]: the key and the segments of a request.
 //! - [`circuit_breaker`]: when the canary gets no requests; [`faults`]: injected faults.
 //! - [`shadow`]: requests that the canary answers in the background.
 
@@ -13,17 +13,16 @@ pub mod faults;
 pub mod inference;
 pub(crate) mod inputs;
 pub mod intake;
+pub mod keys;
 pub mod live;
 pub mod predict;
 pub mod recorder;
 pub(crate) mod retired;
-pub mod seen_keys;
 pub(crate) mod segment_counts;
 pub mod segment_slots;
 pub mod shadow;
 pub(crate) mod timed;
 pub mod totals;
-pub mod visitors;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -319,7 +319,7 @@ impl<'a> InFlight<'a> {
             None => {}
         }
         let in_shadow = |canary_slot: &&CanarySlot| {
-            !fallback && !is_late && canary_slot.shadows(self.assigned, self.key)
+            !fallback && !is_late && canary_slot.shadows(self.assigned, self.key, &self.live.homes)
         };
         let shadowing = canary_slot.filter(in_shadow);
         let mut latency = latency;

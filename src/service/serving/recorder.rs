@@ -11,9 +11,11 @@ use std::sync::atomic::Ordering;
 
 use crossbeam_utils::CachePadded;
 use parking_lot::Mutex;
+use serde::Deserialize;
+use serde::Serialize;
 
 use self::group_counts::GroupCounts;
-use super::seen_keys::KeyUse;
+use super::keys::seen_keys::KeyUse;
 use super::segment_counts::SegmentCounts;
 use super::segment_slots::InSegments;
 use super::segment_slots::Places;
@@ -48,6 +50,8 @@ pub struct Recorder {
     overloaded: CachePadded<AtomicU64>,
     /// Samples from before a restart. Never written after the start.
     before: Observed,
+    /// Samples of the other replicas in this step, as they reported them. Written once a second, read by questions.
+    elsewhere: Mutex<Observed>,
     /// The number of the next request without a key. Shared by all workers, because only one count for all
     /// gives the exact share.
     routed: CachePadded<AtomicU64>,
@@ -68,7 +72,8 @@ struct Shard {
 }
 
 /// The samples of all requests, by whether their key was seen before.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Observed {
     /// Of first uses of a key and of requests without one: each was randomized by itself.
     pub first: Samples,
@@ -81,7 +86,7 @@ pub struct Observed {
 /// What a tick takes.
 #[derive(Default)]
 pub(crate) struct Taken {
-    /// Everything observed so far.
+    /// Everything that this process has observed so far.
     pub(crate) observed: Observed,
     /// Latencies since the last tick in other groups than the default one.
     pub(crate) groups: Vec<GroupIncrement>,
@@ -95,6 +100,22 @@ impl Observed {
             merge(&mut all, repeated);
         }
         all
+    }
+
+    /// Adds what another replica has observed in the same step; whether its parts add up.
+    pub(crate) fn merge(&mut self, other: &Observed) -> bool {
+        if !other.is_sound() {
+            return false;
+        }
+        merge(&mut self.first, &other.first);
+        if let Some(repeated) = &other.repeated {
+            merge(self.repeated.get_or_insert_default(), repeated);
+        }
+        if let Some(pairs) = &other.pairs {
+            let merge = self.pairs.get_or_insert_default().merge(pairs);
+            debug_assert!(merge.is_ok(), "all pairs have the same layouts");
+        }
+        true
     }
 
     /// The number of requests.
@@ -138,7 +159,8 @@ impl Recorder {
         let routed = CachePadded::new(AtomicU64::new(routed));
         let (pairs, dropped) = (Mutex::default(), CachePadded::default());
         let (fallbacks, overloaded) = (CachePadded::default(), CachePadded::default());
-        Recorder { shards, pairs, dropped, fallbacks, overloaded, before, routed }
+        let elsewhere = Mutex::default();
+        Recorder { shards, pairs, dropped, fallbacks, overloaded, before, elsewhere, routed }
     }
 
     /// The number of this request, counted from 0.
@@ -307,9 +329,28 @@ impl Recorder {
         totals
     }
 
-    /// Everything observed so far.
+    /// Everything observed so far, by all replicas.
     pub fn observed(&self) -> Observed {
+        self.with_others(self.own())
+    }
+
+    /// Everything that this process has observed so far.
+    pub(crate) fn own(&self) -> Observed {
         self.read(|_| {})
+    }
+
+    /// The same with what the other replicas have reported.
+    pub(crate) fn with_others(&self, mut own: Observed) -> Observed {
+        let elsewhere = self.elsewhere.lock();
+        if elsewhere.requests() > 0 || elsewhere.pairs.is_some() {
+            own.merge(&elsewhere);
+        }
+        own
+    }
+
+    /// Replaces what the other replicas have observed in this step.
+    pub(crate) fn hear(&self, elsewhere: Observed) {
+        *self.elsewhere.lock() = elsewhere;
     }
 
     /// The same for a tick, with the latencies by group since the last call. Both are read at once, so that an answer is

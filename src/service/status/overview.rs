@@ -104,6 +104,9 @@ pub struct Status {
     pub totals: Totals,
     /// How long this process has been serving.
     pub uptime_seconds: f64,
+    /// The replicas that share the store; left out where only one process can open it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<FleetStatus>,
 }
 
 /// A store in which nothing can be saved.
@@ -113,6 +116,36 @@ pub struct StoreLost {
     pub since: Timestamp,
     /// Why the last one did, and what to do.
     pub cause: String,
+}
+
+/// The replicas that share the store with this one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FleetStatus {
+    /// The replica that has answered, by its name.
+    pub replica: String,
+    /// Whether it judges and decides for all.
+    pub leads: bool,
+    /// All replicas that have reported in the last minute and have not ended, this one among them.
+    pub replicas: Vec<ReplicaStatus>,
+}
+
+/// One replica.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReplicaStatus {
+    /// Its host name, or the name given to it.
+    pub name: String,
+    /// Its id, another one after each start.
+    pub id: String,
+    /// Whether it judges and decides for all.
+    pub leads: bool,
+    /// Whether it has reported in the last five seconds.
+    pub is_up: bool,
+    /// How long ago it reported, in seconds.
+    pub silent_seconds: f64,
+    /// The newest journal entry that it follows.
+    pub revision: u64,
+    /// The digest of the canary that it has loaded; `null` without one.
+    pub canary: Option<String>,
 }
 
 impl Status {

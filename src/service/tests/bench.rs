@@ -23,6 +23,7 @@ use crate::service::*;
 use crate::store::Artifacts;
 use crate::store::Checkpoint;
 use crate::store::EvidenceLog;
+use crate::store::Fleet;
 use crate::store::Journal;
 use crate::store::Progress;
 use crate::store::ReplicaId;
@@ -135,6 +136,8 @@ impl Artifacts for Disk {
         self.inner.retain_artifacts(digests)
     }
 }
+
+impl Fleet for Disk {}
 
 impl Progress for Disk {
     fn checkpoint(&self, replica: ReplicaId) -> Result<Option<Checkpoint>, StoreError> {
@@ -257,6 +260,7 @@ impl Bench {
             allow_injection: false,
             feedback: FeedbackPolicy::default(),
             retention: Retention::default(),
+            sticky_balancer: false,
         }
     }
 }

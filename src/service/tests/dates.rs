@@ -5,7 +5,7 @@ use crate::service::status::overview::RolloutStatus;
 
 const HOUR_MS: i64 = 3_600_000;
 
-fn deploy_by_plan(service: &Service) {
+pub(super) fn deploy_by_plan(service: &Service) {
     let plan = "warm_up = \"10s\"\ndeadline = \"5h\"\nsteps = [{ weight = 50, bake = \"1h\" }]";
     let (model_path, plan) = ("model_v2.bin".to_owned(), toml::from_str(plan).unwrap());
     service.deploy(Deployment { model_path, plan, ..Deployment::default() }, None).unwrap();
@@ -22,7 +22,7 @@ fn a_jump_of_the_date_changes_no_duration_of_a_rollout() {
         let service = bench.start();
         deploy_by_plan(&service);
         bench.clock.advance(Duration::from_secs(20));
-        bench.clock.set(jump * HOUR_MS);
+        bench.clock.move_machine(jump * HOUR_MS);
         answers(&service, 40);
         service.tick();
         service.control.follow_date();
@@ -41,8 +41,8 @@ fn a_restart_with_an_earlier_date_prolongs_no_wait() {
     let service = bench.start();
     deploy_by_plan(&service);
     drop(service);
-    bench.clock.set(-2 * HOUR_MS);
-    bench.clock.follow(jiff::Timestamp::MIN);
+    bench.clock.move_machine(-2 * HOUR_MS);
+    bench.clock.set(bench.clock.machine());
     let restarted = bench.start();
     assert_eq!(rollout(&restarted).remaining_bake_seconds, Some(3600.0));
     bench.clock.advance(Duration::from_secs(11));
@@ -55,7 +55,7 @@ fn the_date_follows_the_machine_while_nothing_waits() {
     let bench = Bench::new();
     let service = bench.start();
     let before = bench.clock.wall();
-    bench.clock.set(2 * HOUR_MS);
+    bench.clock.move_machine(2 * HOUR_MS);
     assert_eq!(service.status().at, before);
     service.control.follow_date();
     assert_eq!(service.status().at.duration_since(before).as_secs(), 7200);
@@ -71,7 +71,7 @@ fn a_date_that_is_set_back_begins_no_cool_down_again() {
     assert!(cools());
     bench.clock.advance(Duration::from_secs(3601));
     assert!(!cools());
-    bench.clock.set(-2 * HOUR_MS);
+    bench.clock.move_machine(-2 * HOUR_MS);
     service.control.follow_date();
     assert!(!cools());
 }

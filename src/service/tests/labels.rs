@@ -7,7 +7,7 @@ use crate::canary::Increment;
 use crate::canary::judge::verdict::Classification;
 use crate::canary::observed::labels::LossIncrement;
 use crate::service::reported::feedback::FeedbackError;
-use crate::service::serving::seen_keys::KeyUse;
+use crate::service::serving::keys::seen_keys::KeyUse;
 use crate::store::Checkpoint;
 use crate::store::sqlite::SqliteStore;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::canary::Track;
 use crate::canary::observed::samples::Failure;
-use crate::service::serving::seen_keys::KeyUse;
+use crate::service::serving::keys::seen_keys::KeyUse;
 use crate::service::serving::totals::FallbackReason;
 use crate::text::exposition::Format;
 

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
-use super::session::Failure;
-use super::session::Session;
+use super::connection::Failure;
+use super::connection::Session;
 use crate::canary::Chunk;
 use crate::canary::LogRecord;
 use crate::canary::LoggedTick;
@@ -69,7 +69,7 @@ impl EvidenceLog for PostgresStore {
 
     fn forget_chunks(&self, replica: ReplicaId, chunks: &[Chunk]) -> Result<(), StoreError> {
         let keys: Vec<[i64; 3]> = chunks.iter().map(|chunk| key(replica, *chunk)).collect();
-        self.write(move |session| {
+        self.lead(move |session| {
             for key in &keys {
                 for table in ["evidence_snapshot", "evidence_tick"] {
                     let delete = format!(

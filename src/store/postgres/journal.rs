@@ -5,16 +5,18 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
+use super::connection::Failure;
+use super::connection::Session;
 use super::lease::HELD;
-use super::link::Link;
-use super::link::Writing;
-use super::link::newest;
-use super::session::Failure;
-use super::session::Session;
+use super::lease::Lease;
+use super::writer::Writer;
+use super::writer::newest;
 use crate::canary::Entry;
 use crate::canary::Event;
 use crate::canary::State;
 use crate::store::error::StoreError;
+use crate::store::fleet::Fleet as _;
+use crate::store::fleet::Role;
 use crate::store::journal::Journal;
 use crate::store::rows::Row;
 use crate::store::rows::STATE;
@@ -33,11 +35,13 @@ impl Journal for PostgresStore {
                 &[(&after, Type::INT8), (&limit, Type::INT8)],
             )
         })?;
-        rows.iter().map(|row| row_of(row).entry()).collect()
+        let read: Result<Vec<Entry>, StoreError> =
+            rows.iter().map(|row| row_of(row).entry()).collect();
+        read.inspect(|entries| self.newest().add(entries))
     }
 
     fn newest_sequence(&self) -> Result<u64, StoreError> {
-        self.read(newest)
+        self.read(newest).inspect(|sequence| self.newest().hear_of(*sequence))
     }
 
     fn newest_entries(&self, limit: usize) -> Result<Vec<Entry>, StoreError> {
@@ -46,7 +50,7 @@ impl Journal for PostgresStore {
             .and_then(|newest| self.entries(newest.saturating_sub(limit as u64), limit));
         match read {
             Err(StoreError::Unreachable { store, cause }) => {
-                let known = self.newest.lock().last(limit);
+                let known = self.newest().last(limit);
                 known.ok_or(StoreError::Unreachable { store, cause })
             }
             read => read,
@@ -72,7 +76,7 @@ impl Journal for PostgresStore {
         let body = to_json("a state", state)?;
         let checksum = checksum(revision, STATE, &body).to_vec();
         let revision = revision.cast_signed();
-        self.write(move |session| {
+        self.lead(move |session| {
             session.execute(
                 "INSERT INTO state (id, revision, body, checksum) VALUES (1, $1, $2, $3)
                  ON CONFLICT (id) DO UPDATE SET revision = excluded.revision,
@@ -84,9 +88,17 @@ impl Journal for PostgresStore {
 
     fn append(&self, expected: u64, at: Timestamp, event: &Event) -> Result<Entry, StoreError> {
         let row = Row::new(expected + 1, at, event)?;
-        self.writer()?.call(move |link| append(link, expected, &row))?;
+        let channel = self.channel();
+        let is_leader = self.role() == Role::Leader;
+        let appended = self
+            .writer()?
+            .call(move |writer| Append { expected, row, channel, is_leader }.by(writer));
+        if let Err(StoreError::Conflict { actual, .. }) = &appended {
+            self.newest().hear_of(*actual);
+        }
+        appended?;
         let entry = Entry { sequence: expected + 1, at, event: event.clone() };
-        self.newest.lock().append(entry.clone());
+        self.newest().add(std::slice::from_ref(&entry));
         Ok(entry)
     }
 
@@ -103,97 +115,134 @@ impl Journal for PostgresStore {
     }
 }
 
+/// An entry on its way into the journal.
+struct Append {
+    expected: u64,
+    row: Row,
+    channel: String,
+    /// Whether this process was the leader when it decided. If it no longer is, another one decides.
+    is_leader: bool,
+}
+
 /// How an attempt to append has ended.
 enum Attempt {
     Appended,
     Conflict(u64),
-    /// The lease has ended in between, and no row was touched.
-    NotHeld,
 }
 
-fn append(link: &mut Link, expected: u64, row: &Row) -> Result<(), StoreError> {
-    let mut is_unsure = false;
-    // Again after a renewed lease, or on a new connection where the row is certain not to be there.
-    for _ in 0..3 {
-        let attempt = link.attempt(|session, writing| {
-            if is_unsure && let Some(found) = entry_at(session, row.sequence)? {
-                return Ok(match found == *row {
-                    true => Attempt::Appended,
-                    false => Attempt::Conflict(newest(session)?),
-                });
+impl Append {
+    fn by(&self, writer: &mut Writer) -> Result<(), StoreError> {
+        let mut is_unsure = false;
+        // Again after a renewed lease, or on a new connection.
+        for _ in 0..3 {
+            let attempt = writer.attempt(|session, lease| match (self.is_leader, lease) {
+                // Nothing of this process takes effect any more that has not yet.
+                (true, None) if is_unsure && self.is_there(session)? => Ok(Attempt::Appended),
+                (true, None) => Err(Failure::NotHeld),
+                (true, lease) => self.attempt(session, lease, is_unsure),
+                (false, _) => self.attempt(session, None, is_unsure),
+            });
+            match attempt {
+                Ok(Attempt::Appended) => return Ok(()),
+                Ok(Attempt::Conflict(actual)) => {
+                    return Err(StoreError::Conflict { expected: self.expected, actual });
+                }
+                Err(Failure::NotHeld) => {
+                    if !writer.renew()? {
+                        return Err(writer.not_leader());
+                    }
+                }
+                Err(Failure::Lost(cause)) => {
+                    writer.lose(cause);
+                    writer.connect().map_err(unsure)?;
+                    is_unsure = true;
+                }
+                Err(other) if is_unsure => return Err(unsure(writer.failed(other))),
+                Err(other) => return Err(writer.failed(other)),
             }
-            attempt(session, writing, expected, row)
-        });
-        match attempt {
-            Ok(Attempt::Appended) => {
-                link.has_appended(row.sequence);
-                return Ok(());
+        }
+        let cause = "the connection broke three times".to_owned();
+        Err(unsure(writer.failed(Failure::Lost(cause))))
+    }
+
+    fn attempt(
+        &self,
+        session: &mut Session,
+        lease: Option<&Lease>,
+        is_unsure: bool,
+    ) -> Result<Attempt, Failure> {
+        if is_unsure && self.is_there(session)? {
+            return Ok(Attempt::Appended);
+        }
+        match self.insert(session, lease) {
+            Ok(true) => Ok(Attempt::Appended),
+            Ok(false) => {
+                if let Some(lease) = lease {
+                    session.row(HELD, &lease.fence())?.ok_or(Failure::NotHeld)?;
+                }
+                self.conflict(session, is_unsure)
             }
-            Ok(Attempt::Conflict(actual)) => return Err(StoreError::Conflict { expected, actual }),
-            Ok(Attempt::NotHeld) => link.renew()?,
-            Err(Failure::Lost(cause)) => {
-                link.lose(cause);
-                link.connect().map_err(unsure)?;
-                is_unsure = true;
+            Err(Failure::Refused { code, .. }) if code == SqlState::UNIQUE_VIOLATION => {
+                self.conflict(session, is_unsure)
             }
-            Err(other) => return Err(link.failed(other)),
+            Err(other) => Err(other),
         }
     }
-    Err(unsure(link.failed(Failure::Lost("the connection broke three times".to_owned()))))
+
+    /// Inserts the row if the journal is as long as expected and the lease, if one is named, is held.
+    fn insert(&self, session: &mut Session, lease: Option<&Lease>) -> Result<bool, Failure> {
+        let (row, none) = (&self.row, None::<i64>);
+        let (held, [holder, epoch]) = match lease {
+            Some(lease) => (HELD, lease.fence()),
+            None => ("SELECT 1", [(&none as _, Type::INT8), (&none as _, Type::INT8)]),
+        };
+        let inserted = session.row(
+            &format!(
+                "WITH held AS ({held}), appended AS (
+                    INSERT INTO journal (sequence, at, epoch, event, checksum)
+                    SELECT $3, $4, $2, $5, $6 FROM held
+                    WHERE (SELECT coalesce(max(sequence), 0) FROM journal) = $3 - 1
+                    RETURNING sequence
+                 )
+                 SELECT pg_notify($7, sequence::text) FROM appended"
+            ),
+            &[
+                holder,
+                epoch,
+                (&row.sequence.cast_signed(), Type::INT8),
+                (&row.at, Type::TEXT),
+                (&row.event, Type::TEXT),
+                (&row.checksum, Type::BYTEA),
+                (&self.channel, Type::TEXT),
+            ],
+        );
+        inserted.map(|row| row.is_some())
+    }
+
+    /// What it means that the sequence is taken: by this entry, if an earlier attempt has brought it there unnoticed.
+    fn conflict(&self, session: &mut Session, is_unsure: bool) -> Result<Attempt, Failure> {
+        match is_unsure && self.is_there(session)? {
+            true => Ok(Attempt::Appended),
+            false => Ok(Attempt::Conflict(newest(session)?)),
+        }
+    }
+
+    /// Whether this very entry is in the journal.
+    fn is_there(&self, session: &mut Session) -> Result<bool, Failure> {
+        let select = "SELECT sequence, at, event, checksum FROM journal WHERE sequence = $1";
+        let found = session.row(select, &[(&self.row.sequence.cast_signed(), Type::INT8)])?;
+        Ok(found.is_some_and(|found| row_of(&found) == self.row))
+    }
 }
 
 /// The error of a new connection, after one that broke while an entry was written.
 fn unsure(error: StoreError) -> StoreError {
     match error {
-        StoreError::Unreachable { store, cause } => StoreError::Unsure { store, cause },
+        StoreError::Unreachable { store, cause } | StoreError::Database { store, cause } => {
+            StoreError::Unsure { store, cause }
+        }
         other => other,
     }
-}
-
-fn attempt(
-    session: &mut Session,
-    writing: &Writing,
-    expected: u64,
-    row: &Row,
-) -> Result<Attempt, Failure> {
-    let [holder, epoch] = writing.lease.fence();
-    let inserted = session.row(
-        &format!(
-            "WITH held AS ({HELD})
-             INSERT INTO journal (sequence, at, epoch, event, checksum)
-             SELECT $3, $4, $2, $5, $6 FROM held
-             WHERE (SELECT coalesce(max(sequence), 0) FROM journal) = $3 - 1
-             RETURNING sequence"
-        ),
-        &[
-            holder,
-            epoch,
-            (&row.sequence.cast_signed(), Type::INT8),
-            (&row.at, Type::TEXT),
-            (&row.event, Type::TEXT),
-            (&row.checksum, Type::BYTEA),
-        ],
-    );
-    match inserted {
-        Ok(Some(_)) => Ok(Attempt::Appended),
-        Ok(None) => {
-            let is_held = session.row(HELD, &writing.lease.fence())?.is_some();
-            match newest(session)? {
-                actual if is_held && actual != expected => Ok(Attempt::Conflict(actual)),
-                _ => Ok(Attempt::NotHeld),
-            }
-        }
-        Err(Failure::Refused { code, .. }) if code == SqlState::UNIQUE_VIOLATION => {
-            Ok(Attempt::Conflict(newest(session)?))
-        }
-        Err(other) => Err(other),
-    }
-}
-
-fn entry_at(session: &mut Session, sequence: u64) -> Result<Option<Row>, Failure> {
-    let select = "SELECT sequence, at, event, checksum FROM journal WHERE sequence = $1";
-    let row = session.row(select, &[(&sequence.cast_signed(), Type::INT8)])?;
-    Ok(row.as_ref().map(row_of))
 }
 
 fn row_of(row: &tokio_postgres::Row) -> Row {

@@ -1,20 +1,25 @@
-//! Lease: which process may write to the store. Only the database's clock decides when it ends.
+//! Lease: which process is the leader. Only the database's clock decides when it ends.
 //!
-//! The epoch grows whenever the lease changes hands, ends, or moves to another connection; every write names it. So a
-//! statement of a process that was paused, or one that was lost on its way, changes nothing when it arrives.
+//! The epoch grows whenever the lease changes hands, ends, or moves to another connection; what only the leader writes
+//! names it. So a statement of a process that was paused, or one that was lost on its way, changes nothing when it
+//! arrives.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
-use super::session::Failure;
-use super::session::Parameter;
-use super::session::Session;
+use super::connection::Failure;
+use super::connection::Parameter;
+use super::connection::Session;
+use crate::store::replica::ReplicaId;
 
 /// How long the lease is valid after it was taken or renewed.
-pub(super) const TTL: Duration = Duration::from_secs(10);
+const TTL: Duration = Duration::from_secs(10);
 
 /// How often it is renewed.
 const RENEWAL: Duration = Duration::from_millis(3_333);
@@ -27,48 +32,89 @@ const MARGIN: Duration = Duration::from_secs(1);
 pub(super) const HELD: &str = "SELECT 1 FROM lease WHERE id = 1 AND holder = $1 AND epoch = $2
      AND expires_at > clock_timestamp() FOR SHARE";
 
+/// Until when this process may take itself for the leader, by the steady clock. A process that wakes from a pause has an
+/// answer before it has asked the database.
+#[derive(Default)]
+pub(super) struct Trust {
+    /// In microseconds of the steady clock.
+    until: AtomicU64,
+    /// Whether it has lost the lease, and its judge does not know yet.
+    has_lost: AtomicBool,
+}
+
+impl Trust {
+    /// Whether the lease is still valid, as far as this process can know.
+    pub(super) fn holds(&self, now: Duration) -> bool {
+        now.as_micros() < u128::from(self.until.load(Ordering::SeqCst))
+    }
+
+    /// Trusts a lease that was asked for at this moment, which is before the one from which the database counts.
+    fn begin(&self, asked: Duration) {
+        let until = (asked + (TTL - MARGIN)).as_micros();
+        self.until.store(u64::try_from(until).unwrap_or(u64::MAX), Ordering::SeqCst);
+    }
+
+    /// Trusts none.
+    pub(super) fn end(&self) {
+        self.has_lost.store(true, Ordering::SeqCst);
+        self.until.store(0, Ordering::SeqCst);
+    }
+
+    /// Whether this process may take the lease.
+    pub(super) fn may_begin(&self) -> bool {
+        !self.has_lost.load(Ordering::SeqCst)
+    }
+
+    /// The judge of this process knows that it follows.
+    pub(super) fn is_known_to_have_ended(&self) {
+        self.has_lost.store(false, Ordering::SeqCst);
+    }
+}
+
 /// A lease that this process holds.
 pub(super) struct Lease {
-    /// Random, so that each process has another.
-    holder: String,
+    holder: i64,
     epoch: i64,
-    /// When it was asked for, by the steady clock. That is before the moment from which the database counts.
+    /// When it was asked for, by the steady clock.
     asked: Duration,
 }
 
 /// The process that holds the lease.
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Holder {
-    id: String,
-    host: String,
+    name: String,
     pid: i64,
     /// UTC, RFC 3339.
     since: String,
-    /// On the database's clock, in microseconds.
-    expires_at: i64,
-    pub(super) left: Duration,
 }
 
 impl Lease {
     /// Takes the lease, if no other process holds it.
-    pub(super) fn take(session: &mut Session, now: Duration) -> Result<Option<Lease>, Failure> {
-        let (holder, asked) = (format!("{:032x}", rand::random::<u128>()), now);
+    pub(super) fn take(
+        session: &mut Session,
+        replica: ReplicaId,
+        name: &str,
+        now: Duration,
+        trust: &Trust,
+    ) -> Result<Option<Lease>, Failure> {
+        let (holder, pid) = (replica.0.cast_signed(), i64::from(std::process::id()));
         let statement = format!(
-            "INSERT INTO lease AS l (id, holder, epoch, expires_at, host, pid, since)
+            "INSERT INTO lease AS l (id, holder, epoch, expires_at, name, pid, since)
              VALUES (1, $1, 1, {END}, $2, $3, clock_timestamp())
              ON CONFLICT (id) DO UPDATE SET holder = excluded.holder, epoch = l.epoch + 1,
-                expires_at = excluded.expires_at, host = excluded.host, pid = excluded.pid,
+                expires_at = excluded.expires_at, name = excluded.name, pid = excluded.pid,
                 since = excluded.since
              WHERE l.expires_at <= clock_timestamp()
              RETURNING epoch",
             END = end()
         );
-        let (host, pid) = (host(), i64::from(std::process::id()));
         let parameters =
-            [(&holder as _, Type::TEXT), (&host as _, Type::TEXT), (&pid as _, Type::INT8)];
+            [(&holder as _, Type::INT8), (&name as _, Type::TEXT), (&pid as _, Type::INT8)];
         match session.row(&statement, &parameters) {
-            Ok(row) => Ok(row.map(|row| Lease { epoch: row.get(0), holder, asked })),
-            // Its holder is writing.
+            Ok(row) => Ok(row.map(|row| {
+                trust.begin(now);
+                Lease { epoch: row.get(0), holder, asked: now }
+            })),
+            // Its holder is writing, or another process takes it.
             Err(Failure::Refused { code, .. }) if code == SqlState::LOCK_NOT_AVAILABLE => Ok(None),
             Err(other) => Err(other),
         }
@@ -84,6 +130,7 @@ impl Lease {
         session: &mut Session,
         is_new: bool,
         now: Duration,
+        trust: &Trust,
     ) -> Result<(), Failure> {
         let statement = format!(
             "UPDATE lease SET expires_at = {},
@@ -91,9 +138,10 @@ impl Lease {
              WHERE id = 1 AND holder = $1 RETURNING epoch",
             end()
         );
-        let parameters = [(&self.holder as _, Type::TEXT), (&is_new as _, Type::BOOL)];
+        let parameters = [(&self.holder as _, Type::INT8), (&is_new as _, Type::BOOL)];
         let row = session.row(&statement, &parameters)?.ok_or(Failure::NotHeld)?;
         (self.epoch, self.asked) = (row.get(0), now);
+        trust.begin(now);
         Ok(())
     }
 
@@ -104,11 +152,6 @@ impl Lease {
         session.execute(statement, &self.fence())
     }
 
-    /// Whether it is still valid, as far as this process can know.
-    pub(super) fn is_trusted(&self, now: Duration) -> bool {
-        now.saturating_sub(self.asked) < TTL - MARGIN
-    }
-
     /// How long until it is to be renewed.
     pub(super) fn until_renewal(&self, now: Duration) -> Duration {
         RENEWAL.saturating_sub(now.saturating_sub(self.asked))
@@ -116,37 +159,27 @@ impl Lease {
 
     /// What [`HELD`] compares.
     pub(super) fn fence(&self) -> [Parameter<'_>; 2] {
-        [(&self.holder, Type::TEXT), (&self.epoch, Type::INT8)]
+        [(&self.holder, Type::INT8), (&self.epoch, Type::INT8)]
     }
 }
 
 impl Holder {
-    /// Who holds the lease or has held it last, and whether it has not ended.
+    /// Who holds the lease; `None` if it has ended. Locks nothing.
     pub(super) fn find(session: &mut Session) -> Result<Option<Holder>, Failure> {
-        let statement = "SELECT holder, host, pid,
-                to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
-                (extract(epoch FROM expires_at) * 1000000)::bigint,
-                (extract(epoch FROM expires_at - clock_timestamp()) * 1000)::bigint
-             FROM lease WHERE id = 1";
+        let statement = "SELECT name, pid,
+                to_char(since AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')
+             FROM lease WHERE id = 1 AND expires_at > clock_timestamp()";
         Ok(session.row(statement, &[])?.map(|row| Holder {
-            id: row.get(0),
-            host: row.get(1),
-            pid: row.get(2),
-            since: row.get(3),
-            expires_at: row.get(4),
-            left: Duration::from_millis(u64::try_from(row.get::<_, i64>(5)).unwrap_or(0)),
+            name: row.get(0),
+            pid: row.get(1),
+            since: row.get(2),
         }))
-    }
-
-    /// Whether the lease was renewed or taken in between.
-    pub(super) fn has_acted_since(&self, before: &Holder) -> bool {
-        (&self.id, self.expires_at) != (&before.id, before.expires_at)
     }
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {} on host {:?}, since {}", self.pid, self.host, self.since)
+        write!(f, "{:?}, process {}, since {}", self.name, self.pid, self.since)
     }
 }
 
@@ -156,6 +189,6 @@ fn end() -> String {
 }
 
 /// The name of this machine.
-fn host() -> String {
+pub(super) fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }

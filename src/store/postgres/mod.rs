@@ -1,24 +1,27 @@
-//! PostgreSQL store: a database that several machines reach. One serin at a time writes to it.
+//! PostgreSQL store: a database that several machines reach, and any number of serins share.
 //!
-//! Two connections, each owned by one thread: a slow read delays no rollback. `session` is one connection, `link` makes
-//! it anew and holds the lease, `thread` owns the link; each trait of the store has a file. Every write is fenced by
-//! the lease: its statement names holder and epoch, and changes nothing once another process has the lease.
+//! Three connections, each owned by one thread: a slow read delays no rollback, and waiting for an entry delays neither.
+//! `connection` is one session, `link` makes it anew when it breaks. `writer`, `listener` and the link of the reads are
+//! what the threads own; each trait of the store has a file. Of two processes that append at the same time one gets a
+//! conflict. What only the leader writes names its lease: the statement changes nothing once another process has it.
 
 mod artifacts;
+mod connection;
 mod evidence;
+mod fleet;
 mod journal;
 mod lease;
 mod link;
+mod listener;
+mod newest;
 mod progress;
 mod schema;
-mod session;
 mod store;
 mod thread;
-mod tls;
-mod url;
+mod writer;
 
+pub use connection::PostgresUrl;
+pub use connection::UrlError;
 pub use store::PostgresStore;
-pub use url::PostgresUrl;
-pub use url::UrlError;
 
-pub(in crate::store) use url::without_password;
+pub(in crate::store) use connection::without_password;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
+use super::connection::Failure;
+use super::connection::Session;
 use super::evidence::Grown;
-use super::session::Failure;
-use super::session::Session;
+use super::fleet;
 use crate::canary::LogRecord;
 use crate::store::error::StoreError;
 use crate::store::progress::Checkpoint;
@@ -41,7 +42,8 @@ impl Progress for PostgresStore {
         let (replica, rollout) = (replica.0.cast_signed(), checkpoint.rollout.cast_signed());
         let labels: Vec<i64> =
             checkpoint.new_labels.iter().map(|label| label.cast_signed()).collect();
-        self.write(move |session| {
+        let taken = checkpoint.taken.clone();
+        self.lead(move |session| {
             session.patiently(SAVE, |session| {
                 // A crash of the database loses no more than one of serin.
                 session.batch("SET LOCAL synchronous_commit = off")?;
@@ -51,7 +53,8 @@ impl Progress for PostgresStore {
                     &[(&replica, Type::INT8), (&text, Type::TEXT)],
                 )?;
                 grown.append(session, replica, rollout)?;
-                add_labels(session, replica, rollout, &labels)
+                add_labels(session, replica, rollout, &labels)?;
+                fleet::forget_shares(session, &taken)
             })
         })
     }
@@ -77,7 +80,7 @@ impl Progress for PostgresStore {
 
     fn save_delivered(&self, target: &str, up_to: u64) -> Result<(), StoreError> {
         let (target, up_to) = (target.to_owned(), up_to.cast_signed());
-        self.write(move |session| {
+        self.lead(move |session| {
             session.execute(
                 "INSERT INTO delivered (target, up_to) VALUES ($1, $2)
                  ON CONFLICT (target) DO UPDATE SET up_to = excluded.up_to",
@@ -98,8 +101,7 @@ impl Progress for PostgresStore {
         let (name, bytes) = (name.to_owned(), bytes.to_owned());
         self.write(move |session| {
             session.execute(
-                "INSERT INTO secret (name, bytes) VALUES ($1, $2)
-                 ON CONFLICT (name) DO UPDATE SET bytes = excluded.bytes",
+                "INSERT INTO secret (name, bytes) VALUES ($1, $2) ON CONFLICT DO NOTHING",
                 &[(&name, Type::TEXT), (&bytes, Type::BYTEA)],
             )
         })

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 
-use super::session::Failure;
-use super::session::Session;
-use super::url::PostgresUrl;
+use super::connection::Failure;
+use super::connection::PostgresUrl;
+use super::connection::Session;
 use crate::store::error::StoreError;
 
 /// The first creates the tables of version 1, and so on. A released one is never changed.
@@ -24,22 +24,23 @@ const LOCK: i64 = 0x7372_696e;
 /// How long a migration may take, with those of other processes before it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Numbers without a sign are stored as the signed numbers of the same bits. Checkpoints are replaced once a second:
-/// half of each page is left for the next ones, and vacuuming starts after a thousand.
+/// Numbers without a sign are stored as the signed numbers of the same bits. Checkpoints and replicas are replaced once a
+/// second: half of each page is left for the next ones, and vacuuming starts after a thousand. Entries of the journal that
+/// a follower has appended have no epoch.
 const FIRST: &str = "
     CREATE TABLE lease (
         id         integer PRIMARY KEY CHECK (id = 1),
-        holder     text NOT NULL,
+        holder     bigint NOT NULL,
         epoch      bigint NOT NULL,
         expires_at timestamptz NOT NULL,
-        host       text NOT NULL,
+        name       text NOT NULL,
         pid        bigint NOT NULL,
         since      timestamptz NOT NULL
     );
     CREATE TABLE journal (
         sequence bigint PRIMARY KEY,
         at       text NOT NULL,
-        epoch    bigint NOT NULL,
+        epoch    bigint,
         event    text NOT NULL,
         checksum bytea NOT NULL
     );
@@ -50,8 +51,9 @@ const FIRST: &str = "
         checksum bytea NOT NULL
     );
     CREATE TABLE artifact (
-        digest text PRIMARY KEY,
-        bytes  bytea NOT NULL
+        digest   text PRIMARY KEY,
+        bytes    bytea NOT NULL,
+        saved_at timestamptz NOT NULL DEFAULT clock_timestamp()
     );
     ALTER TABLE artifact ALTER COLUMN bytes SET STORAGE EXTERNAL;
     CREATE TABLE checkpoint (
@@ -89,6 +91,22 @@ const FIRST: &str = "
         name  text PRIMARY KEY,
         bytes bytea NOT NULL
     );
+    CREATE TABLE replica (
+        id         bigint PRIMARY KEY,
+        name       text NOT NULL,
+        started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+        seen_at    timestamptz NOT NULL,
+        has_ended  boolean NOT NULL,
+        report     text NOT NULL
+    ) WITH (fillfactor = 50, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+    CREATE TABLE share (
+        replica bigint NOT NULL,
+        number  bigint NOT NULL,
+        rollout bigint NOT NULL,
+        step    bigint NOT NULL,
+        body    bytea NOT NULL,
+        PRIMARY KEY (replica, number)
+    ) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 ";
 
 /// Creates the tables, or brings them to this version.

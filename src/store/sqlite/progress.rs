@@ -11,11 +11,15 @@ use super::connection::SqliteStore;
 use super::evidence::append;
 use crate::canary::LogRecord;
 use crate::store::error::StoreError;
+use crate::store::fleet::Fleet;
 use crate::store::progress::Checkpoint;
 use crate::store::progress::Progress;
 use crate::store::replica::ReplicaId;
 use crate::store::rows::read_checkpoint;
 use crate::store::rows::to_json;
+
+/// Only one process can open the file.
+impl Fleet for SqliteStore {}
 
 impl Progress for SqliteStore {
     fn checkpoint(&self, replica: ReplicaId) -> Result<Option<Checkpoint>, StoreError> {
@@ -76,7 +80,7 @@ impl Progress for SqliteStore {
 
     fn save_secret(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         self.connection.lock().execute(
-            "INSERT OR REPLACE INTO secret (name, bytes) VALUES (?1, ?2)",
+            "INSERT OR IGNORE INTO secret (name, bytes) VALUES (?1, ?2)",
             params![name, bytes],
         )?;
         Ok(())

@@ -42,7 +42,7 @@ impl Control {
         let position = self.position.load();
         let (stable, may_lack) = (&position.live.stable, &position.state.clients.may_lack);
         let trial = candidate.loaded.tried(stable, may_lack, limits(&self.settings));
-        let mut ledger = self.ledger_at(if_revision)?;
+        let mut ledger = self.ledger_at(if_revision, false)?;
         // Under the lock, because a revert may have changed stable.
         let features = self.change(&deployment.model_path, &candidate)?;
         let live = self.serving.live.load_full();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::canary::Labels;
 use crate::canary::Monitors;
 use crate::canary::Rollout;
 use crate::canary::State;
@@ -12,10 +13,10 @@ use crate::canary::judge::tick_log;
 use crate::canary::judge::tick_log::Unsaved;
 use crate::service::control::sequential_judge::SequentialJudge;
 use crate::service::reported::feedback::Feedback;
+use crate::service::serving::keys::seen_keys::RolloutKeys;
 use crate::service::serving::live::Live;
 use crate::service::serving::recorder::Observed;
 use crate::service::serving::recorder::Recorder;
-use crate::service::serving::seen_keys::RolloutKeys;
 use crate::store::Checkpoint;
 use crate::store::KeyedSamples;
 use crate::store::ReplicaId;
@@ -24,7 +25,10 @@ use crate::store::StoreError;
 
 /// The newest checkpoint, if it belongs to the rollout of this state. An unreadable one is lost evidence; the server
 /// starts without it.
-pub(super) fn checkpoint_of(state: &State, store: &dyn Store) -> Option<Checkpoint> {
+pub(in crate::service::control) fn checkpoint_of(
+    state: &State,
+    store: &dyn Store,
+) -> Option<Checkpoint> {
     let rollout = state.judged()?;
     let saved = store.checkpoint(ReplicaId::ONLY).unwrap_or_else(|cause| {
         tracing::warn!(%cause, "the newest checkpoint cannot be read");
@@ -34,7 +38,7 @@ pub(super) fn checkpoint_of(state: &State, store: &dyn Store) -> Option<Checkpoi
 }
 
 /// The keys seen before the restart, if any.
-pub(super) fn rollout_keys(
+pub(in crate::service::control) fn rollout_keys(
     rollout: &Rollout,
     saved: Option<&Checkpoint>,
 ) -> Option<Arc<RolloutKeys>> {
@@ -107,11 +111,20 @@ pub(super) fn labelled(
     let rollout = state.judged();
     feedback.follow(rollout);
     let Some(rollout) = rollout else { return };
-    let labels = saved.and_then(|saved| saved.labels.clone());
-    match store.labels(ReplicaId::ONLY, rollout.id) {
-        Ok(seen) => feedback.restore(labels.unwrap_or_default(), seen),
+    match labels_of(rollout, saved, store) {
+        Ok((labels, seen)) => feedback.restore(labels, seen),
         Err(cause) => tracing::warn!(%cause, "the labels of the running rollout are lost"),
     }
+}
+
+/// The labels of a rollout, and the fingerprints of its labeled predictions.
+pub(in crate::service::control) fn labels_of(
+    rollout: &Rollout,
+    saved: Option<&Checkpoint>,
+    store: &dyn Store,
+) -> Result<(Labels, Vec<u64>), StoreError> {
+    let labels = saved.and_then(|saved| saved.labels.clone());
+    Ok((labels.unwrap_or_default(), store.labels(ReplicaId::ONLY, rollout.id)?))
 }
 
 /// The monitors that the tick log of a rollout leads to: a failure is final even if the checkpoint is lost.
@@ -129,7 +142,7 @@ fn logged(store: &dyn Store, rollout: u64) -> Option<Monitors> {
 }
 
 /// The end of the log, if it leads to these monitors.
-fn unsaved(
+pub(in crate::service::control) fn unsaved(
     store: &dyn Store,
     rollout: u64,
     monitors: &Monitors,

@@ -1,6 +1,10 @@
 //! Figures about the traffic, each with its label.
 
+use std::time::Duration;
+
+use crate::service::status::overview::FleetStatus;
 use crate::service::status::overview::Status;
+use crate::text::durations::words;
 use crate::text::numbers::grouped;
 use crate::text::numbers::number;
 use crate::text::numbers::two_digits;
@@ -26,5 +30,24 @@ pub fn facts(status: &Status) -> Vec<(&'static str, String)> {
         let rate = if rate < 100.0 { number(rate) } else { grouped(rate as u64) };
         facts.push(("Rate", format!("{rate} requests/s")));
     }
+    if let Some(fleet) = &status.fleet {
+        facts.push(("Replicas", replicas(fleet)));
+    }
     facts
+}
+
+/// How many there are, who decides, and who is missing.
+fn replicas(fleet: &FleetStatus) -> String {
+    let (up, missing): (Vec<_>, Vec<_>) = fleet.replicas.iter().partition(|it| it.is_up);
+    let leader = up.iter().find(|it| it.leads);
+    let leader = match leader {
+        Some(leader) => format!("{} decides", leader.name),
+        None => "none decides at this moment".to_owned(),
+    };
+    let missing = missing.iter().map(|it| {
+        let silent = Duration::from_secs_f64(it.silent_seconds.clamp(0.0, 1e6).round());
+        format!("{} has reported nothing for {}", it.name, words(silent))
+    });
+    let all: Vec<String> = std::iter::once(leader).chain(missing).collect();
+    format!("{} ({})", up.len(), all.join("; "))
 }

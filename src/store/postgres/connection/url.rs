@@ -19,8 +19,8 @@ const SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 pub struct PostgresUrl {
     /// As it was given, without the password.
     shown: String,
-    pub(super) config: Config,
-    pub(super) schema: String,
+    pub(in crate::store::postgres) config: Config,
+    pub(in crate::store::postgres) schema: String,
     /// `None`: no certificate is checked.
     pub(super) verified_by: Option<Roots>,
     /// Whether a connection may be encrypted: a socket in the file system is not.

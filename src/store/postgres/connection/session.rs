@@ -3,12 +3,20 @@
 //! The driver's futures are driven here, by a runtime that nothing else uses, so a session belongs on a thread that
 //! drives no other futures. The driver alone waits for ever for a database that has been halted.
 
+use std::future::poll_fn;
 use std::time::Duration;
 
+use tokio::io::AsyncRead;
+use tokio::io::AsyncWrite;
 use tokio::runtime::Builder;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::unbounded_channel;
+use tokio_postgres::AsyncMessage;
 use tokio_postgres::Client;
 use tokio_postgres::Config;
+use tokio_postgres::Connection;
 use tokio_postgres::NoTls;
 use tokio_postgres::Row;
 use tokio_postgres::config::TargetSessionAttrs;
@@ -22,21 +30,23 @@ use super::url::PostgresUrl;
 use crate::store::error::StoreError;
 
 /// A value in a statement, and its type. The type saves a question to the database.
-pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+pub(in crate::store::postgres) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// What a session is for.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::store::postgres) enum Purpose {
     /// Writes the journal, the evidence and the lease.
     Writer,
-    /// Reads for a server.
+    /// Reads for a server, and saves model files.
     Reader,
+    /// Waits for entries of the journal.
+    Listener,
     /// Reads for a command, between long computations.
     Visitor,
 }
 
 /// Why a call failed.
-pub(super) enum Failure {
+pub(in crate::store::postgres) enum Failure {
     /// The connection is gone. Whether the statement was executed is unknown.
     Lost(String),
     /// The database refused; nothing has changed.
@@ -53,11 +63,16 @@ impl From<StoreError> for Failure {
     }
 }
 
+/// How much of the name of a process is in the name of its connection.
+const NAME: usize = 48;
+
 /// A connection.
-pub(super) struct Session {
+pub(in crate::store::postgres) struct Session {
     /// `None` only while it is dropped.
     runtime: Option<Runtime>,
     client: Client,
+    /// What this session was notified of. Its other end is gone when the connection has ended.
+    notifications: UnboundedReceiver<()>,
     is_broken: bool,
     /// How long a call may take.
     limit: Duration,
@@ -72,20 +87,25 @@ const CALL: Duration = Duration::from_secs(5);
 
 impl Session {
     /// Connects.
-    pub(super) fn open(url: &PostgresUrl, role: Role) -> Result<Session, String> {
+    pub(in crate::store::postgres) fn open(
+        url: &PostgresUrl,
+        purpose: Purpose,
+        name: &str,
+    ) -> Result<Session, String> {
         let runtime =
             Builder::new_current_thread().enable_all().build().map_err(|it| it.to_string())?;
-        let config = configured(url, role);
+        let config = configured(url, purpose, name);
+        let (notify, notifications) = unbounded_channel();
         let connecting = async {
             if url.has_tls {
                 let tls = connector(url.verified_by.as_ref())?;
                 let (client, connection) = config.connect(tls).await.map_err(|it| cause_of(&it))?;
-                spawn(connection);
+                spawn(connection, notify);
                 Ok(client)
             } else {
                 let (client, connection) =
                     config.connect(NoTls).await.map_err(|it| cause_of(&it))?;
-                spawn(connection);
+                spawn(connection, notify);
                 Ok(client)
             }
         };
@@ -99,12 +119,19 @@ impl Session {
                 return Err(cause);
             }
         };
-        let mut session = Session { runtime: Some(runtime), client, is_broken: false, limit: CALL };
-        let (statement, idle) = match role {
-            Role::Writer => ("3s", "5s"),
+        let mut session = Session {
+            runtime: Some(runtime),
+            client,
+            notifications,
+            is_broken: false,
+            limit: CALL,
+        };
+        let (statement, idle) = match purpose {
+            Purpose::Writer => ("3s", "5s"),
             // A model file may take its time.
-            Role::Reader => ("60s", "5s"),
-            Role::Visitor => ("60s", "10min"),
+            Purpose::Reader => ("60s", "5s"),
+            Purpose::Listener => ("3s", "5s"),
+            Purpose::Visitor => ("60s", "10min"),
         };
         session
             .batch(&format!(
@@ -120,7 +147,7 @@ impl Session {
     }
 
     /// Whether nothing can be sent any more, as far as this machine has heard.
-    pub(super) fn is_broken(&mut self) -> bool {
+    pub(in crate::store::postgres) fn is_broken(&mut self) -> bool {
         if let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_broken) {
             // The end of a connection arrives between two calls, when nothing reads it.
             runtime.block_on(async {
@@ -133,7 +160,7 @@ impl Session {
     }
 
     /// The rows of a statement.
-    pub(super) fn query(
+    pub(in crate::store::postgres) fn query(
         &mut self,
         statement: &str,
         parameters: &[Parameter<'_>],
@@ -142,7 +169,7 @@ impl Session {
     }
 
     /// The only row of a statement, if there is one.
-    pub(super) fn row(
+    pub(in crate::store::postgres) fn row(
         &mut self,
         statement: &str,
         parameters: &[Parameter<'_>],
@@ -151,7 +178,7 @@ impl Session {
     }
 
     /// Executes a statement.
-    pub(super) fn execute(
+    pub(in crate::store::postgres) fn execute(
         &mut self,
         statement: &str,
         parameters: &[Parameter<'_>],
@@ -160,12 +187,34 @@ impl Session {
     }
 
     /// Executes statements without parameters.
-    pub(super) fn batch(&mut self, statements: &str) -> Result<(), Failure> {
+    pub(in crate::store::postgres) fn batch(&mut self, statements: &str) -> Result<(), Failure> {
         self.within(async |client| client.batch_execute(statements).await)
     }
 
+    /// Waits for a notification, and answers whether one came. Those that have come with it count as one.
+    pub(in crate::store::postgres) fn is_notified(
+        &mut self,
+        patience: Duration,
+    ) -> Result<bool, Failure> {
+        let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_broken) else {
+            return Err(closed());
+        };
+        let notified = self.notifications.recv();
+        match runtime.block_on(async { tokio::time::timeout(patience, notified).await }) {
+            Ok(Some(())) => {
+                while self.notifications.try_recv().is_ok() {}
+                Ok(true)
+            }
+            Ok(None) => {
+                self.is_broken = true;
+                Err(closed())
+            }
+            Err(_) => Ok(false),
+        }
+    }
+
     /// Executes all of it or nothing.
-    pub(super) fn transaction<T>(
+    pub(in crate::store::postgres) fn transaction<T>(
         &mut self,
         body: impl FnOnce(&mut Session) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
@@ -178,7 +227,7 @@ impl Session {
     }
 
     /// Lets the calls of a job take so long.
-    pub(super) fn patiently<T>(
+    pub(in crate::store::postgres) fn patiently<T>(
         &mut self,
         limit: Duration,
         body: impl FnOnce(&mut Session) -> T,
@@ -194,7 +243,7 @@ impl Session {
         call: impl AsyncFnOnce(&Client) -> Result<T, tokio_postgres::Error>,
     ) -> Result<T, Failure> {
         let Some(runtime) = self.runtime.as_ref().filter(|_| !self.is_broken) else {
-            return Err(Failure::Lost("the connection is closed".to_owned()));
+            return Err(closed());
         };
         let (client, limit) = (&self.client, self.limit);
         let answered = runtime.block_on(async { tokio::time::timeout(limit, call(client)).await });
@@ -218,7 +267,7 @@ impl Drop for Session {
 
 impl Failure {
     /// What happened, in words.
-    pub(super) fn cause(self) -> String {
+    pub(in crate::store::postgres) fn cause(self) -> String {
         match self {
             Failure::Lost(cause) | Failure::Refused { cause, .. } => cause,
             Failure::NotHeld => "the lease is not held".to_owned(),
@@ -228,19 +277,38 @@ impl Failure {
 }
 
 /// Drives a connection. It ends with its client, and the call that meets its error returns it.
-fn spawn(connection: impl Future<Output = Result<(), tokio_postgres::Error>> + Send + 'static) {
-    drop(tokio::spawn(connection));
+fn spawn<S, T>(mut connection: Connection<S, T>, notify: UnboundedSender<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    drop(tokio::spawn(async move {
+        while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+            if let AsyncMessage::Notification(_) = message {
+                // Nothing waits for it any more once the session is gone.
+                let _ = notify.send(());
+            }
+        }
+    }));
 }
 
-fn configured(url: &PostgresUrl, role: Role) -> Config {
+fn closed() -> Failure {
+    Failure::Lost("the connection is closed".to_owned())
+}
+
+fn configured(url: &PostgresUrl, purpose: Purpose, name: &str) -> Config {
     let mut config = url.config.clone();
-    let (name, target) = match role {
-        Role::Writer => ("serin/writer", TargetSessionAttrs::ReadWrite),
-        Role::Reader => ("serin/reader", TargetSessionAttrs::ReadWrite),
-        Role::Visitor => ("serin/visitor", TargetSessionAttrs::Any),
+    let (suffix, target) = match purpose {
+        Purpose::Writer => ("writer", TargetSessionAttrs::ReadWrite),
+        Purpose::Reader => ("reader", TargetSessionAttrs::ReadWrite),
+        // A standby sends no notifications.
+        Purpose::Listener => ("listener", TargetSessionAttrs::ReadWrite),
+        Purpose::Visitor => ("visitor", TargetSessionAttrs::Any),
     };
+    // The database cuts off what is longer than 63 bytes.
+    let name = &name[..name.floor_char_boundary(NAME)];
     config
-        .application_name(name)
+        .application_name(format!("serin/{name}/{suffix}"))
         .target_session_attrs(target)
         .connect_timeout(CONNECT)
         .tcp_user_timeout(Duration::from_secs(5))

@@ -14,6 +14,7 @@ use std::sync::atomic::Ordering;
 
 use siphasher::sip::SipHasher13;
 
+use super::homes::Homes;
 use crate::stats::sequential::SeenKeys;
 use crate::store::SeenBefore;
 
@@ -121,11 +122,47 @@ impl KeySet {
         self.mark_hash(self.hash(key))
     }
 
-    /// The same with the cell of the key, which is independent of its track.
-    pub fn mark_in_cell(&self, key: &str) -> (KeyUse, u8) {
+    /// The same where a first request counts only at the home of its key, with the cell of the key, which is
+    /// independent of its track.
+    pub fn meet(&self, key: &str, homes: &Homes) -> (KeyUse, u8) {
         let hash = self.hash(key);
         let [.., cell] = hash.to_le_bytes();
-        (self.mark_hash(hash), cell)
+        match self.mark_hash(hash) {
+            KeyUse::First if !homes.is_here(hash) => (KeyUse::Repeated, cell),
+            key_use => (key_use, cell),
+        }
+    }
+
+    /// The slots that were seen since these words were noted, which are then up to date.
+    pub(crate) fn since(&self, noted: &mut Vec<u64>) -> Vec<u32> {
+        let [first, second] = &self.sets;
+        noted.resize(first.len(), 0);
+        let mut slots = Vec::new();
+        for (number, (noted, (one, other))) in
+            (0..).zip(noted.iter_mut().zip(first.iter().zip(second)))
+        {
+            let seen = one.load(Ordering::Relaxed) | other.load(Ordering::Relaxed);
+            let mut new = seen & !*noted;
+            while new != 0 {
+                slots.push(64 * number + new.trailing_zeros());
+                new &= new - 1;
+            }
+            *noted = seen;
+        }
+        slots
+    }
+
+    /// Marks slots that other replicas have seen.
+    pub(crate) fn mark_slots(&self, slots: &[u32]) {
+        let mut added = 0;
+        for slot in slots {
+            let (word, mask) = SeenKeys::place(u64::from(*slot));
+            let (newest, _) = self.newest();
+            if let Some(word) = newest.get(word) {
+                added += u64::from(word.fetch_or(mask, Ordering::Relaxed) & mask == 0);
+            }
+        }
+        self.count(added);
     }
 
     fn mark_hash(&self, hash: u64) -> KeyUse {
