@@ -43,6 +43,7 @@ use local::config;
 use local::import;
 use local::inspect;
 use local::serve;
+use local::store;
 use local::train;
 use remote::check;
 use remote::decide;
@@ -142,6 +143,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Propose settings from the earlier rollouts in the store: margins, unit, samples, bake
     Tune(tune::TuneArgs),
+    /// Copy a store: from one machine to PostgreSQL, and back
+    Store(store::StoreArgs),
     /// Show the effective settings, or check a settings file
     Config(config::ConfigArgs),
     /// Write shell completions and man pages into a folder
@@ -199,6 +202,7 @@ impl Cli {
             Command::Report(args) => report::run(&args),
             Command::Replay(args) => replay::run(&args),
             Command::Tune(args) => tune::run(&args),
+            Command::Store(args) => store::run(&args),
             Command::Config(args) => config::run(&args),
             Command::Completions(args) => completions::run(&args, help::complete(Cli::command())),
         }

@@ -163,6 +163,44 @@ fn of_eight_servers_that_start_at_once_on_an_empty_database_one_leads_and_all_se
 }
 
 #[test]
+fn a_store_moves_between_a_file_and_a_database() {
+    let folder = folder();
+    let database = Cluster::shared().fresh_url();
+    let (process, client) = serve(folder.path(), "sqlite:one.db");
+    client.deploy_canary().done();
+    client.set_traffic(50).done();
+    client.predict_times(60);
+    until(&client, "samples", |it| {
+        it["health"]["sequential"]["metrics"][0]["samples"]["canary"] == 30
+    });
+    assert_eq!(process.terminate().code(), Some(0));
+    let copy = |from: &str, to: &str| {
+        let copied = serin(folder.path())
+            .args(["store", "copy", from, to])
+            .stdout(Stdio::piped())
+            .output()
+            .unwrap();
+        let said = String::from_utf8([copied.stdout, copied.stderr].concat()).unwrap();
+        (copied.status.code(), said)
+    };
+    let (code, said) = copy("sqlite:one.db", &database);
+    assert!(code == Some(0) && said.contains("Copied 3 journal events"), "{said}");
+    let (process, client) = serve(folder.path(), &database);
+    let before = client.standing();
+    assert_eq!(before["tracks"]["canary"]["samples"], 30);
+    client.predict_times(40);
+    until(&client, "more", |it| it["tracks"]["canary"]["requests"] == 50);
+    assert_eq!(process.terminate().code(), Some(0));
+    let (code, said) = copy(&database, "sqlite:two.db");
+    assert!(code == Some(0) && said.contains("serve --store 'sqlite:two.db'"), "{said}");
+    let (code, said) = copy(&database, "sqlite:two.db");
+    assert!(code == Some(2) && said.contains("has a journal of 3 entries already"), "{said}");
+    let (_process, client) = serve(folder.path(), "sqlite:two.db");
+    assert_eq!(client.standing()["tracks"]["canary"]["samples"], 50);
+    client.rollback_canary().done();
+}
+
+#[test]
 fn predictions_go_on_while_the_database_is_gone_and_the_rollout_goes_on_after_it() {
     let mut cluster = Cluster::start();
     let folder = folder();

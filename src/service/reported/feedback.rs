@@ -412,6 +412,11 @@ impl Ids<'_> {
     }
 }
 
+/// Copies the key of the ids, if there is one.
+pub(crate) fn copy_key(from: &dyn Store, to: &dyn Store) -> Result<(), StoreError> {
+    from.secret(KEY)?.map_or(Ok(()), |bytes| to.save_secret(KEY, &bytes))
+}
+
 fn kept_key(store: &dyn Store) -> Result<IdKey, StoreError> {
     let kept = match store.secret(KEY)? {
         Some(kept) => kept,

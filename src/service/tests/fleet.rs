@@ -9,6 +9,7 @@ use crate::canary::Increment;
 use crate::canary::Monitors;
 use crate::canary::judge::tick_log;
 use crate::service::clock::ManualClock;
+use crate::service::control::fleet::copying::copy;
 use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
@@ -317,4 +318,50 @@ fn a_replica_without_the_canary_holds_the_rollout_and_is_named() {
     assert!(waits(&one));
     second(&[&two, &one]);
     assert!(!waits(&one));
+}
+
+#[test]
+fn a_rollout_moves_from_one_machine_to_a_fleet_and_back() {
+    let bench = Bench::new();
+    let service = bench.start();
+    deploy(&service, "model_v2.bin", 50.0);
+    let ids: Vec<String> = (0..30).map(|_| predicted(&service).id).collect();
+    for id in &ids[..9] {
+        service.label(id, true).unwrap();
+    }
+    answer_to(&service, Some("anna"));
+    answer_to(&service, Some("anna"));
+    service.save_checkpoint().unwrap();
+    let expected = service.health().unwrap().sequential;
+    let samples = |service: &Service| serde_json::to_string(&service.status().tracks).unwrap();
+    let before = samples(&service);
+    drop(service);
+
+    let members = Members::new();
+    let fleet = members.member(1);
+    let copied = copy(&*bench.store, &*fleet).unwrap();
+    assert_eq!((copied.entries, copied.artifacts, copied.labels), (2, 2, 9));
+    let one = members.start(2);
+    members.give_lease(2);
+    second(&[&one]);
+    second(&[&one]);
+    assert_eq!(samples(&one), before);
+    assert_eq!(one.health().unwrap().sequential, expected);
+    assert!(one.label(&ids[0], true).is_err(), "it was given before the copy");
+    assert!(one.label(&ids[10], true).is_ok(), "the key of the ids was copied");
+    answer_to(&one, Some("anna"));
+    answers(&one, 10);
+    second(&[&one]);
+    assert_eq!(saved(&members), replayed(&members));
+    let (expected, before) = (one.health().unwrap().sequential, samples(&one));
+    drop(one);
+
+    let back = Bench::new();
+    let copied = copy(&*fleet, &*back.store).unwrap();
+    assert_eq!((copied.labels, copied.left_behind), (10, 0));
+    let service = back.start();
+    assert_eq!(samples(&service), before);
+    assert_eq!(service.health().unwrap().sequential, expected);
+    let error = copy(&*fleet, &*back.store).unwrap_err().to_string();
+    assert!(error.contains("has a journal of 2 entries already"), "{error}");
 }
