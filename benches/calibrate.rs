@@ -9,7 +9,7 @@
 //!
 //! ```text
 //! cargo bench --bench calibrate -- [--replications 2000] [--case lognormal] [--seed 1000] \
-//!     [--only health|healthy|served|strained|own|keys|harmful|tails|threads|late|triggers|forecast|cost]
+//!     [--only health|healthy|served|strained|own|keys|replicas|harmful|tails|threads|late|triggers|forecast|cost]
 //! ```
 //!
 //! The seed is added to the number of each case. Another seed shows how much of a table is chance.
@@ -57,9 +57,9 @@ mod health;
 mod triggers;
 
 const REPLICATIONS: u32 = 2000;
-const PARTS: [&str; 13] = [
-    "health", "healthy", "served", "strained", "own", "keys", "harmful", "tails", "threads",
-    "late", "triggers", "forecast", "cost",
+const PARTS: [&str; 14] = [
+    "health", "healthy", "served", "strained", "own", "keys", "replicas", "harmful", "tails",
+    "threads", "late", "triggers", "forecast", "cost",
 ];
 /// Upper limit for the hours of a case and for the seed.
 const MAX: u32 = 1_000_000;
@@ -128,6 +128,12 @@ fn calibrate(arguments: &[String]) -> Fallible<bool> {
         let title = "No difference, users that come back, default policy";
         is_calibrated &= tell_healthy(title, &further::keys(), part, replications, seed + 600);
         tell_slower_for_keys(part, replications, seed + 700);
+    }
+    if is_wanted("replicas") {
+        let title = "No difference, users that meet several replicas, default policy";
+        is_calibrated &= tell_healthy(title, &further::replicas(), part, replications, seed + 900);
+        let title = "The same, each replica by itself";
+        tell_healthy(title, &further::each_replica(), part, replications, seed + 900);
     }
     if is_wanted("threads") {
         tell_threads(part, replications, seed + 500);

@@ -80,3 +80,28 @@ pub fn keys() -> Vec<(String, Scenario)> {
     }
     cases
 }
+
+/// Half hours without a difference with users that come back by Zipf's law and meet one of several replicas at random,
+/// where a key is judged at its home. (name, scenario)
+pub fn replicas() -> Vec<(String, Scenario)> {
+    at_replicas(&[1, 3, 10], Visits::AtHome, "its home")
+}
+
+/// The same where each replica judges the keys that it meets, which counts them more than once.
+pub fn each_replica() -> Vec<(String, Scenario)> {
+    at_replicas(&[3, 10], Visits::AtEach, "each replica (wrong)")
+}
+
+fn at_replicas(counts: &[usize], visits: fn(usize) -> Visits, at: &str) -> Vec<(String, Scenario)> {
+    let (_, healthy) = healthy().swap_remove(2);
+    let mut cases = Vec::new();
+    for users in [300, 5000] {
+        for replicas in counts {
+            let routing = Routing::Sticky { users, visits: visits(*replicas) };
+            let policy = JudgePolicy::default();
+            let scenario = Scenario { routing, policy, seconds: 1800, ..healthy.clone() };
+            cases.push((format!("{users} users; {replicas} replicas; judged at {at}"), scenario));
+        }
+    }
+    cases
+}

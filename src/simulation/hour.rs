@@ -260,7 +260,8 @@ const ZIPF: f64 = 1.1;
 /// Users with sticky keys; empty for other routings.
 struct Users {
     users: Vec<User>,
-    seen: SeenKeys,
+    /// Of each replica.
+    seen: Vec<SeenKeys>,
     /// The sums of how often the users up to each come by Zipf's law.
     often: Vec<f64>,
 }
@@ -284,7 +285,11 @@ impl Users {
         });
         let often = often.collect();
         let users = (0..count).map(|_| User::random(rng)).collect();
-        Users { users, seen: SeenKeys::default(), often }
+        let replicas = match routing {
+            Routing::Sticky { visits: Visits::AtHome(count) | Visits::AtEach(count), .. } => count,
+            Routing::Strata | Routing::Alternating { .. } | Routing::Sticky { .. } => 1,
+        };
+        Users { users, seen: vec![SeenKeys::default(); replicas.max(1)], often }
     }
 
     /// Users on the canary stay there as its share grows.
@@ -296,19 +301,24 @@ impl Users {
 
     fn visit(&mut self, visits: Visits, rng: &mut Xoshiro256PlusPlus) -> Visit {
         let number = match visits {
-            Visits::ByKey => {
+            Visits::ByKey | Visits::AtHome(_) | Visits::AtEach(_) => {
                 let place = rng.random::<f64>() * self.often.last().copied().unwrap_or_default();
                 self.often.partition_point(|sum| *sum <= place).min(self.users.len() - 1)
             }
             Visits::First | Visits::Every => rng.random_range(0..self.users.len()),
         };
         let user = &self.users[number];
+        let replicas = self.seen.len();
+        let replica = if replicas == 1 { 0 } else { rng.random_range(0..replicas) };
+        let is_first = self.seen[replica].is_first(user.hash);
         let is_judged = match visits {
-            Visits::ByKey | Visits::First => self.seen.is_first(user.hash),
+            Visits::ByKey | Visits::First | Visits::AtEach(_) => is_first,
+            // Other bits than those of the slot and the cell.
+            Visits::AtHome(_) => is_first && (user.hash >> 24) as usize % replicas == replica,
             Visits::Every => true,
         };
         let [.., cell] = user.hash.to_le_bytes();
-        let cell = (visits == Visits::ByKey).then_some(cell);
+        let cell = (!matches!(visits, Visits::First | Visits::Every)).then_some(cell);
         let User { track, speed, bonus, .. } = *user;
         Visit { track, speed, bonus, group: Group::default(), is_judged, cell }
     }

@@ -109,6 +109,11 @@ pub enum Visits {
     First,
     /// Every one, which is invalid: it counts one user many times.
     Every,
+    /// As [`ByKey`](Visits::ByKey) on this many replicas that get the requests at random: the first one at the home of the
+    /// key.
+    AtHome(usize),
+    /// The same where each replica judges the first one that it gets, which is invalid.
+    AtEach(usize),
 }
 
 /// The load over time.

@@ -240,6 +240,14 @@ impl Traffic {
             Routing::Sticky { users, visits: Visits::First } => {
                 format!("; {users} users with sticky keys, first requests judged")
             }
+            Routing::Sticky { users, visits: Visits::AtHome(replicas) } => {
+                format!(
+                    "; {users} users with sticky keys, judged at their homes of {replicas} replicas"
+                )
+            }
+            Routing::Sticky { users, visits: Visits::AtEach(replicas) } => {
+                format!("; {users} users with sticky keys, judged at each of {replicas} replicas")
+            }
             Routing::Sticky { users, visits: Visits::Every } => {
                 format!("; {users} users with sticky keys, every request judged")
             }
