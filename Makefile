@@ -14,7 +14,7 @@ WITH_TRACES := --features otlp
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring openapi browser screenshots calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
+.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring openapi browser fleet screenshots calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -41,6 +41,7 @@ test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then
 	.venv/bin/python scripts/openapi.py --serin target/debug/serin --examples 3
 	.venv/bin/python scripts/gates.py --serin target/debug/serin
 	.venv/bin/python scripts/browser --serin target/debug/serin
+	scripts/fleet.sh --serin target/debug/serin --check
 	$(MAKE) test-python
 	scripts/dist.sh target/debug/serin target/dist-of-tests
 
@@ -86,6 +87,9 @@ browser: build setup .venv/ready ## Open the page of a real server in Chromium: 
 screenshots: build setup .venv/ready ## Take pictures of every state of the page: target/screenshots, and those of the docs
 	.venv/bin/python scripts/browser --serin $(SERIN) --pictures target/screenshots
 	cp target/screenshots/docs/*.png docs/images/
+
+fleet: build setup ## Run three replicas on PostgreSQL behind nginx, and check what holds while they are killed and cut off
+	scripts/fleet.sh --serin $(SERIN) --check --evidence --rolling --rollback-latency 200 --faults --times 5
 
 parity: build .venv/ready ## Import models of other libraries, and compare every answer with the original's
 	.venv/bin/python scripts/parity --serin $(SERIN)

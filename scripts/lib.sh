@@ -6,6 +6,8 @@
 BASE_URL=${1:-http://127.0.0.1:8000}
 BASE_URL=${BASE_URL%/}
 CUSTOMER='{"features": [0.5, 1.2, 0.8, 0.3, 1.1]}'
+REPLICAS=1
+BURST=200   # predictions of a healthy canary
 DEPLOYED=no # yes while the scenario's canary is deployed; `leave_no_canary` reads it
 
 step() { printf '\n%s\n' "$*"; }
@@ -100,9 +102,33 @@ predict() {
   show "$count predictions answered: $STABLE by stable, $CANARY by the canary"
 }
 
-# Runs the health check, stores it in $BODY and shows it.
+# Waits until each replica of a fleet follows the journal up to the revision in $BODY. One server alone does at once.
+settle() {
+  local revision patience=100
+  revision=$(value revision)
+  while json_lines <<<"$BODY" | awk -F '\t' -v newest="$revision" '
+    $1 ~ /^fleet[.]replicas[.][0-9]+[.]revision$/ && $2 < newest { behind = 1 }
+    END { exit !behind }
+  '; do
+    ((patience-- > 0)) || fail "a replica does not follow the journal up to revision $revision: $BODY"
+    sleep 0.1
+    ask GET /admin/status
+  done
+}
+
+# Runs the health check, stores it in $BODY and shows it. In a fleet, replicas hand each other what they have seen once a
+# second, so it is run again until each of them has this value at this path, for ten seconds at most.
+# check_health PATH WANTED
 check_health() {
-  ask GET /admin/check-canary-health
+  local path=$1 wanted=$2 patience=50 seen=0
+  while ask GET /admin/check-canary-health && ((REPLICAS > 1 && patience-- > 0)); do
+    if [[ $(value "$path") == "$wanted" ]]; then
+      ((++seen < REPLICAS)) || break
+    else
+      seen=0
+      sleep 0.2
+    fi
+  done
   local track
   for track in stable canary; do
     show "$track: $(value "$track.samples") samples, mean latency $(value "$track.mean_ms") ms"
@@ -119,6 +145,12 @@ begin() {
   ask GET /admin/status
   STABLE_VERSION=$(value stable.version)
   [[ -n $STABLE_VERSION ]] || fail "the status names no stable version: $BODY"
+  REPLICAS=$(json_lines <<<"$BODY" | grep -c '^fleet[.]replicas[.][0-9]*[.]is_up.true$' || true)
+  if ((REPLICAS > 1)); then
+    # The canary's share is exact on each replica, over each twenty requests. The last ones of each may be fewer.
+    BURST=$((200 + 40 * REPLICAS))
+    show "replicas: $REPLICAS"
+  fi
   [[ $(value canary) == null ]] ||
     fail "a canary is already deployed ($(value canary.version)); roll it back first: curl -X POST $BASE_URL/admin/rollback-canary"
   show "canary: none"
@@ -139,6 +171,7 @@ deploy() {
   ask GET /admin/status
   expect "canary" "$CANDIDATE" "$(value canary.version)"
   expect "state" running "$(value state)"
+  settle
 }
 
 # Runs at every exit: removes the canary and the slowdown that the scenario left.
@@ -152,12 +185,18 @@ leave_no_canary() {
 
 # The first part of both scenarios: traffic with a healthy canary, and a health check without an alert.
 healthy_burst() {
-  step "200 predictions, a tenth of them for the canary"
-  predict 200
-  expect "answered by the canary" 20 "$CANARY"
+  step "$BURST predictions, a tenth of them for the canary"
+  predict "$BURST"
+  if ((REPLICAS > 1)); then
+    local tenth=$((BURST / 10)) less=$((2 * REPLICAS))
+    ((CANARY >= tenth - less && CANARY <= tenth + less)) ||
+      fail "answered by the canary: expected $tenth, at most $less more or less, saw $CANARY"
+  else
+    expect "answered by the canary" 20 "$CANARY"
+  fi
 
   step "Health check: the canary is as fast as stable"
-  check_health
+  check_health canary.samples "$CANARY"
   expect "alert" false "$(value alert_triggered)"
-  expect "canary samples" 20 "$(value canary.samples)"
+  expect "canary samples" "$CANARY" "$(value canary.samples)"
 }

@@ -19,6 +19,7 @@ expect "stable" "$CANDIDATE" "$(value stable.version)"
 expect "canary" null "$(value canary)"
 expect "state" idle "$(value state)"
 DEPLOYED=no
+settle
 
 step "The new stable model answers every request"
 predict 50

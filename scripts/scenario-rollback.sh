@@ -16,12 +16,14 @@ step "Slow the canary down"
 ask POST /admin/toggle-slowdown
 expect "slowdown" true "$(value simulate_slowdown)"
 show "every answer of the canary now takes $(value delay_ms) ms longer"
+ask GET /admin/status
+settle
 
 step "200 more predictions"
 predict 200
 
 step "Health check: the canary is slower than stable"
-check_health
+check_health alert_triggered true
 expect "alert" true "$(value alert_triggered)"
 
 step "Roll back"
@@ -32,6 +34,7 @@ expect "state" idle "$(value state)"
 expect "stable" "$STABLE_VERSION" "$(value stable.version)"
 expect "slowdown" false "$(value simulate_slowdown)"
 DEPLOYED=no
+settle
 
 step "Stable answers every request again"
 predict 50

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need, only where it is missing: a C compiler (for the SQLite
 # that is compiled in), curl (for the scenarios), Python with venv (for the originals of imported
-# models; `make .venv/ready` installs the packages), Chromium (for the page), and PostgreSQL with
-# openssl (for the tests of its store). Rust itself it only checks. On Debian and Ubuntu it uses apt-get, as root or through sudo; elsewhere it says what to install.
+# models; `make .venv/ready` installs the packages), Chromium (for the page), PostgreSQL with
+# openssl (for the tests of its store), and nginx (in front of several replicas). Rust itself it only checks. On Debian and Ubuntu it uses apt-get, as root or through sudo; elsewhere it says what to install.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -58,6 +58,11 @@ has_postgresql() {
   has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null
 }
 
+# Not on the path of every user.
+has_nginx() {
+  has nginx || [[ -x /usr/sbin/nginx ]]
+}
+
 missing=()
 has curl || missing+=(curl)
 # The C library's headers are what a bare compiler package leaves out.
@@ -67,6 +72,7 @@ python3 -c 'import ensurepip' >/dev/null 2>&1 || missing+=(python3 python3-venv)
 has_browser || missing+=(chromium-headless-shell)
 has_postgresql || missing+=(postgresql)
 has openssl || missing+=(openssl)
+has_nginx || missing+=(nginx)
 
 if ((${#missing[@]} > 0)); then
   install_packages "${missing[*]}"
@@ -74,6 +80,7 @@ if ((${#missing[@]} > 0)); then
     has "$tool" || die "$tool is still missing after installing ${missing[*]}"
   done
   has_postgresql || die "initdb is still missing after installing ${missing[*]}"
+  has_nginx || die "nginx is still missing after installing ${missing[*]}"
 fi
 check_rust
-say "curl, a C compiler, Python, Chromium, PostgreSQL and Rust are here"
+say "curl, a C compiler, Python, Chromium, PostgreSQL, nginx and Rust are here"
