@@ -14,7 +14,7 @@ WITH_TRACES := --features otlp
 MODELS := models/model_v1.bin models/model_v2.bin
 SHELL_SCRIPTS = .ci/run $(wildcard scripts/*.sh)
 
-.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring openapi browser fleet screenshots calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
+.PHONY: help setup build run demo test check bench bench-train bench-models parity protocols monitoring manifests openapi browser fleet screenshots calibrate fmt lint scripts-syntax models docs reference clean test-python wheel dist
 
 help: ## Print this index
 	@echo "serin: a model server with a built-in canary"
@@ -40,6 +40,7 @@ test: setup .venv/ready .venv-clients/ready ## Install what the tests need, then
 	.venv/bin/python scripts/monitoring.py --serin target/debug/serin
 	.venv/bin/python scripts/openapi.py --serin target/debug/serin --examples 3
 	.venv/bin/python scripts/gates.py --serin target/debug/serin
+	.venv/bin/python scripts/manifests --serin target/debug/serin
 	.venv/bin/python scripts/browser --serin target/debug/serin
 	scripts/fleet.sh --serin target/debug/serin --check
 	$(MAKE) test-python
@@ -77,6 +78,9 @@ test-python: .venv/ready ## Check the Python package, and install its wheel into
 
 monitoring: build .venv/ready ## Let a real Prometheus scrape a promotion and a rollback, and check rules and dashboard
 	.venv/bin/python scripts/monitoring.py --serin $(SERIN)
+
+manifests: build .venv/ready ## Check what deploy/ has for Kubernetes: kustomize, helm, KServe, without a cluster
+	.venv/bin/python scripts/manifests --serin $(SERIN)
 
 openapi: build .venv/ready ## Test every route with requests generated from the OpenAPI document
 	.venv/bin/python scripts/openapi.py --serin $(SERIN) --examples 100
