@@ -75,7 +75,7 @@ class Keeper:
 
 
 def settings_of_none() -> dict[str, str]:
-    """The environment without settings of serin that whoever runs this has."""
+    """The environment of the caller, without settings of serin."""
     return {name: value for name, value in os.environ.items() if not name.startswith("SERIN_")}
 
 

@@ -1,4 +1,4 @@
-//! A fleet: one judgement of what all replicas observe, whoever leads and whatever ends.
+//! A fleet: one judgement of what all replicas observe, no matter which one leads or ends.
 
 use super::dates::deploy_by_plan;
 use super::labels::predicted;

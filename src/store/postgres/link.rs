@@ -62,7 +62,7 @@ impl Link {
         Ok(link)
     }
 
-    /// The first session. Without it there is no store.
+    /// The first session. Without it the store does not open.
     pub(super) fn opened(&self) -> Result<Session, StoreError> {
         Session::open(&self.url, self.purpose, &self.name)
             .map_err(|cause| StoreError::Database { store: self.url.to_string(), cause })
@@ -132,7 +132,7 @@ impl Link {
         Ok(())
     }
 
-    /// How long until the next attempt to connect; `None` while there is no outage.
+    /// How long until the next attempt to connect; `None` while the database answers.
     pub(super) fn until_attempt(&self) -> Option<Duration> {
         self.outage.as_ref().map(|outage| outage.until_next(self.now()))
     }
@@ -172,7 +172,7 @@ impl Link {
         (self.steady)()
     }
 
-    /// The error while there is no session.
+    /// The error while the connection is broken.
     pub(super) fn unreachable(&self) -> StoreError {
         let cause = self.outage.as_ref().map(|outage| outage.cause.clone()).unwrap_or_default();
         StoreError::Unreachable { store: self.url.to_string(), cause }

@@ -32,7 +32,7 @@ use crate::store::StoreError;
 /// A replica that was silent for longer is not up: it serves nothing, or is cut off.
 const UP: Duration = Duration::from_secs(5);
 
-/// A replica that was silent for longer is no longer shown.
+/// A replica that was silent for longer is not shown any more.
 const MISSED: Duration = Duration::from_secs(60);
 
 /// A replica that was silent for longer, and of whose samples none are of the running rollout, is forgotten.
