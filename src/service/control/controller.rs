@@ -36,6 +36,16 @@ impl Control {
     /// # Errors
     /// When the store fails. Only a rollback takes effect then; the next look tries again.
     pub fn look(&self) -> Result<Option<Action>, CommandError> {
+        match self.look_once() {
+            // Another replica was first, or leads by now. The next look decides in the new state.
+            Err(CommandError::Store(
+                StoreError::Conflict { .. } | StoreError::NotLeader { .. },
+            )) if self.is_shared() => Ok(None),
+            other => other,
+        }
+    }
+
+    fn look_once(&self) -> Result<Option<Action>, CommandError> {
         let (mut closed, mut patience) = (None, PATIENCE);
         let mut ledger = loop {
             // A command may hold the ledger while it waits for the disk. Users must not meet a harmful canary
@@ -75,12 +85,8 @@ impl Control {
             Action::HoldFor(concerns) => Event::Held { judgement, concerns: concerns.clone() },
             Action::Hold(cause) => Event::Paused { rollout, cause: cause.clone() },
         };
-        match self.commit(&mut ledger, &event, None) {
-            // Another replica was first, and was followed: the next look decides in the new state.
-            Err(CommandError::Store(StoreError::Conflict { .. })) if self.is_shared() => Ok(None),
-            Err(other) => Err(other),
-            Ok(()) => Ok(Some(action)),
-        }
+        self.commit(&mut ledger, &event, None)?;
+        Ok(Some(action))
     }
 
     /// Rolls back a canary whose breaker has tripped here. Everything else the leader decides.
