@@ -42,6 +42,7 @@ use crate::service::serving::shadow::queue::MAX_RECENT_REQUESTS;
 use crate::service::serving::shadow::queue::Retention;
 use crate::stats::sequential::EvidenceUnit;
 use crate::store::Location;
+use crate::store::host;
 use crate::text::fields::FieldError;
 use crate::text::lists::is_name;
 use crate::text::ranges::DurationWithin;
@@ -127,7 +128,7 @@ settings! {
     /// Header of /predict that supplies the key of a request without one in its body
     #[serde(deserialize_with = "header_name")]
     sticky_header: Option<String> = None, flag "NAME";
-    /// Name of this replica, where several share a store [default: the name of the host]
+    /// Name of this replica, where several share a store [default: host and port]
     #[serde(deserialize_with = "replica_name")]
     replica_name: Option<String> = None, flag "NAME";
     /// The load balancer in front of several replicas sends all requests of a key to one of them
@@ -353,6 +354,14 @@ impl Settings {
                 recent: self.recent_requests.capacity,
             },
             sticky_balancer: self.sticky_balancer,
+        })
+    }
+
+    /// The name of this replica: the one given, or host and port.
+    pub fn replica_name(&self) -> String {
+        self.replica_name.clone().unwrap_or_else(|| {
+            let port = self.listen.rsplit(':').next().unwrap_or_default();
+            format!("{}:{port}", host())
         })
     }
 

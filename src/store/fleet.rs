@@ -50,7 +50,7 @@ pub struct Share {
 pub struct Replica {
     /// Its id, another one after each start.
     pub id: ReplicaId,
-    /// The host name, or the name given to it.
+    /// Its host and port, or the name given to it.
     pub name: String,
     /// How long ago it reported, by the database's clock.
     pub silent: Duration,

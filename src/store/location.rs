@@ -16,6 +16,7 @@ use super::postgres::PostgresStore;
 use super::postgres::PostgresUrl;
 use super::postgres::UrlError;
 use super::postgres::without_password;
+use super::replica::host;
 use super::sqlite::SqliteStore;
 
 /// Where the store is, as `--store` takes it.
@@ -106,15 +107,15 @@ impl fmt::Display for Location {
 /// # Errors
 /// See [`StoreError`].
 pub fn open(location: &Location, steady: Steady) -> Result<Arc<dyn Store>, StoreError> {
-    open_as(None, location, steady)
+    open_as(host(), location, steady)
 }
 
-/// The same for a replica with this name; `None`: that of the host.
+/// The same for a replica with this name.
 ///
 /// # Errors
 /// See [`StoreError`].
 pub fn open_as(
-    name: Option<&str>,
+    name: String,
     location: &Location,
     steady: Steady,
 ) -> Result<Arc<dyn Store>, StoreError> {
@@ -122,10 +123,7 @@ pub fn open_as(
         Location::Memory => SqliteStore::in_memory()?,
         Location::Sqlite(file) => SqliteStore::open(file)?,
         Location::Postgres(url) => {
-            return Ok(Arc::new(match name {
-                Some(name) => PostgresStore::open_as(name.to_owned(), url, steady)?,
-                None => PostgresStore::open(url, steady)?,
-            }));
+            return Ok(Arc::new(PostgresStore::open_as(name, url, steady)?));
         }
     }))
 }

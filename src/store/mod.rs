@@ -44,6 +44,7 @@ pub use progress::KeyedSamples;
 pub use progress::Progress;
 pub use progress::SeenBefore;
 pub use replica::ReplicaId;
+pub use replica::host;
 pub use rows::checksum;
 
 /// A steady clock: the time since some moment. A store reads no clock of its own.

@@ -12,3 +12,8 @@ impl ReplicaId {
     /// The process of a store that only one process can open.
     pub const ONLY: ReplicaId = ReplicaId(0);
 }
+
+/// The name of this machine.
+pub fn host() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -73,8 +73,7 @@ pub fn run(args: &ServeArgs) -> anyhow::Result<ExitCode> {
     // Bind once before opening the store, so that a failed start leaves it unchanged.
     drop(TcpListener::bind(&settings.listen).with_context(cannot_listen)?);
     let had_contents = settings.store.has_contents();
-    let name = settings.replica_name.as_deref();
-    let store = store::open_as(name, &settings.store, steady())?;
+    let store = store::open_as(settings.replica_name(), &settings.store, steady())?;
     let new = store.newest_sequence()? == 0;
     if new && had_contents {
         tracing::warn!(

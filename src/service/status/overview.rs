@@ -132,7 +132,7 @@ pub struct FleetStatus {
 /// One replica.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ReplicaStatus {
-    /// Its host name, or the name given to it.
+    /// Its host and port, or the name given to it.
     pub name: String,
     /// Its id, another one after each start.
     pub id: String,

@@ -187,8 +187,3 @@ impl fmt::Display for Holder {
 fn end() -> String {
     format!("clock_timestamp() + interval '{} seconds'", TTL.as_secs())
 }
-
-/// The name of this machine.
-pub(super) fn host() -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}

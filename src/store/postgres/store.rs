@@ -11,7 +11,6 @@ use super::connection::PostgresUrl;
 use super::connection::Purpose;
 use super::connection::Session;
 use super::lease::HELD;
-use super::lease::host;
 use super::link::Link;
 use super::listener::Listener;
 use super::listener::channel;
@@ -24,6 +23,7 @@ use crate::store::Steady;
 use crate::store::error::StoreError;
 use crate::store::journal::Journal as _;
 use crate::store::replica::ReplicaId;
+use crate::store::replica::host;
 
 /// A store in a schema of a database.
 pub struct PostgresStore {
