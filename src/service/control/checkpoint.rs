@@ -122,7 +122,9 @@ impl Control {
     /// # Errors
     /// As [`save_checkpoint`](Self::save_checkpoint).
     pub(crate) fn save_or_log(&self) -> Result<(), StoreError> {
+        let start = self.clock.steady();
         let saved = self.save_checkpoint();
+        self.store_health.durations.count(self.clock.steady().saturating_sub(start));
         let known = self.store_lost.lock().as_ref().map(|lost| lost.cause.clone());
         if let Err(cause) = &saved
             && known != Some(cause.to_string())

@@ -15,6 +15,7 @@ use rand::rngs::StdRng;
 use crate::canary::Event;
 use crate::canary::State;
 use crate::service::serving::live::Live;
+use crate::service::status::metrics::durations::Durations;
 
 /// Where the service is. Replaced whole, so that questions read it without waiting for a command.
 pub(crate) struct Position {
@@ -94,6 +95,8 @@ pub(crate) struct StoreHealth {
     pub(crate) is_rollback_pending: AtomicBool,
     /// Whether it is unknown if the newest command is in the journal.
     pub(crate) is_unsure: AtomicBool,
+    /// How long saves take.
+    pub(crate) durations: Durations,
 }
 
 impl StoreHealth {

@@ -117,6 +117,8 @@ impl Control {
             storage: Storage {
                 is_up: self.store_health.is_up(),
                 failures: self.store_health.failures(),
+                durations: self.store_health.durations.counted(),
+                leads: self.is_shared().then(|| self.decides()),
                 is_rollback_pending: self.store_health.is_rollback_pending.load(Ordering::Relaxed),
                 bytes: self.store.bytes(),
                 evidence: self.judge.lock().bytes(),

@@ -23,7 +23,7 @@ fn samples(service: &Service) -> BTreeMap<String, f64> {
     samples
 }
 
-fn value(service: &Service, series: &str) -> f64 {
+pub(super) fn value(service: &Service, series: &str) -> f64 {
     samples(service).get(series).copied().unwrap_or_else(|| panic!("no {series}"))
 }
 
@@ -205,6 +205,8 @@ fn a_store_that_fails_is_shown_and_so_is_a_rollback_that_waits_for_it() {
     bench.store.full(false);
     service.control.save_or_log().unwrap();
     assert_eq!(read(), [1.0, 1.0, 0.0]);
+    assert_eq!(value(&service, "serin_save_duration_seconds_count"), 3.0, "failed ones, too");
+    assert!(!samples(&service).contains_key("serin_replica_leads"), "it is alone");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 //! - `rollout`: state, weights, circuit breaker. `verdict`: what the judge concludes of each metric.
 //! - [`summary`]: the same as JSON for a look by hand.
 
+pub(crate) mod durations;
 mod rollout;
 pub mod summary;
 mod traffic;
@@ -55,6 +56,10 @@ pub(crate) struct Storage {
     pub(crate) is_up: bool,
     /// Saves that failed.
     pub(crate) failures: u64,
+    /// How many saves took how long, and all of them together in seconds.
+    pub(crate) durations: (Vec<u64>, f64),
+    /// Whether this replica leads; `None` where no other one can open the store.
+    pub(crate) leads: Option<bool>,
     /// Whether a rollback took effect and is not in the journal.
     pub(crate) is_rollback_pending: bool,
     /// The size of its files; `None` in memory.
@@ -106,7 +111,8 @@ impl Snapshot<'_> {
     }
 
     fn write_storage(&self, out: &mut Exposition) {
-        let Storage { is_up, failures, is_rollback_pending, bytes, evidence } = &self.storage;
+        let Storage { is_up, failures, durations, leads, is_rollback_pending, bytes, evidence } =
+            &self.storage;
         let gauge = Kind::Gauge;
         out.one(gauge, "serin_store_up", "Whether the last save into the store succeeded.", *is_up);
         out.one(
@@ -115,6 +121,17 @@ impl Snapshot<'_> {
             "Saves into the store that failed.",
             *failures,
         );
+        let help = "Duration of a save: exchange with other replicas, judge, write.";
+        let (counts, sum) = durations;
+        out.family(Kind::Histogram, "serin_save_duration_seconds", help).histogram(
+            &[],
+            (durations::BOUNDS, counts),
+            Some(*sum),
+        );
+        if let Some(leads) = leads {
+            let help = "Whether this replica leads, so that it judges and decides for all.";
+            out.one(gauge, "serin_replica_leads", help, *leads);
+        }
         if let Some(bytes) = bytes {
             out.one(gauge, "serin_store_bytes", "Size of the files of the store.", *bytes);
         }
