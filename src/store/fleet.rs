@@ -102,11 +102,15 @@ pub trait Fleet: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// The shares of all replicas above these numbers, ascending by replica and number.
+    /// The shares of all replicas above these numbers, ascending by replica and number, at most so many.
     ///
     /// # Errors
     /// See [`StoreError`].
-    fn shares(&self, _above: &BTreeMap<ReplicaId, u64>) -> Result<Vec<Share>, StoreError> {
+    fn shares(
+        &self,
+        _above: &BTreeMap<ReplicaId, u64>,
+        _limit: usize,
+    ) -> Result<Vec<Share>, StoreError> {
         Ok(Vec::new())
     }
 

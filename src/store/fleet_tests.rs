@@ -343,17 +343,18 @@ fn shares_are_stored_once_and_deleted_by_the_checkpoint_that_has_them() {
     follower.report("{}", &[all[2].clone(), all[1].clone()]).unwrap();
     // A report whose success was not heard of is sent again, with what came since.
     follower.report("{\"n\":2}", &[share(a, 2, b"other"), all[0].clone()]).unwrap();
-    assert_eq!(leader.shares(&BTreeMap::new()).unwrap(), all);
-    assert_eq!(leader.shares(&BTreeMap::from([(a, 1)])).unwrap(), all[1..]);
+    assert_eq!(leader.shares(&BTreeMap::new(), 9).unwrap(), all);
+    assert_eq!(leader.shares(&BTreeMap::from([(a, 1)]), 9).unwrap(), all[1..]);
     let above = BTreeMap::from([(a, 2), (b, 1), (ReplicaId(1), 5)]);
-    assert_eq!(leader.shares(&above).unwrap(), []);
+    assert_eq!(leader.shares(&above, 9).unwrap(), []);
+    assert_eq!(leader.shares(&BTreeMap::new(), 2).unwrap(), all[..2]);
 
     let taken = BTreeMap::from([(a, 1), (b, 1)]);
     let with_shares = Checkpoint { taken, ..checkpoint(7, 3) };
     assert!(follower.save_checkpoint(ONLY, &with_shares, &[]).is_err());
-    assert_eq!(leader.shares(&BTreeMap::new()).unwrap(), all);
+    assert_eq!(leader.shares(&BTreeMap::new(), 9).unwrap(), all);
     leader.save_checkpoint(ONLY, &with_shares, &[]).unwrap();
-    assert_eq!(leader.shares(&BTreeMap::new()).unwrap(), all[1..2]);
+    assert_eq!(leader.shares(&BTreeMap::new(), 9).unwrap(), all[1..2]);
     assert_eq!(leader.checkpoint(ONLY).unwrap(), Some(with_shares));
 
     let replicas = leader.replicas().unwrap();
@@ -362,7 +363,7 @@ fn shares_are_stored_once_and_deleted_by_the_checkpoint_that_has_them() {
     assert!(replicas[0].silent < Duration::from_secs(5) && !replicas[0].has_ended);
     leader.forget_replicas(&[a, b]).unwrap();
     assert!(leader.replicas().unwrap().is_empty());
-    assert!(leader.shares(&BTreeMap::new()).unwrap().is_empty());
+    assert!(leader.shares(&BTreeMap::new(), 9).unwrap().is_empty());
 }
 
 #[test]

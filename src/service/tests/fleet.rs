@@ -2,6 +2,7 @@
 
 use super::dates::deploy_by_plan;
 use super::labels::predicted;
+use super::metrics::value;
 use super::replicas::Members;
 use super::replicas::second;
 use super::*;
@@ -67,6 +68,8 @@ fn a_command_of_any_replica_takes_effect_on_all() {
     assert_eq!((fleet.replica.as_str(), fleet.leads), ("replica-2", false));
     let leads: Vec<bool> = fleet.replicas.iter().map(|it| it.leads).collect();
     assert_eq!(leads, [true, false, false]);
+    let leads = all.map(|service| value(service, "serin_replica_leads"));
+    assert_eq!(leads, [1.0, 0.0, 0.0]);
 }
 
 #[test]
@@ -218,6 +221,55 @@ fn a_leader_that_was_paused_hands_over_what_it_has_not_saved() {
     second(&[&two, &one]);
     assert_eq!(judged(&members), 50);
     assert_eq!(saved(&members), replayed(&members));
+}
+
+/// Twenty seconds of requests, labels and keys at a follower, which reaches the store or does not, and may lead next. The
+/// judged requests, and the most shares that wait for the leader after a turn that reaches it.
+fn after_twenty_seconds(is_cut: bool, leads_next: bool) -> (u64, usize) {
+    let members = Members::new();
+    let [one, two] = [1, 2].map(|id| members.start(id));
+    second(&[&one, &two]);
+    // Until the homes of keys are certain.
+    members.bench.clock.advance(Duration::from_secs(6));
+    second(&[&one, &two]);
+    deploy(&one, "model_v2.bin", 50.0);
+    second(&[&one, &two]);
+    members.cut(is_cut.then_some(2));
+    for user in 0..20 {
+        answers(&two, 3);
+        assert!(two.label(&predicted(&two).id, true).unwrap().is_some());
+        answer_to(&two, Some(&format!("user-{user}")));
+        assert_eq!(two.save_checkpoint().is_err(), is_cut);
+        one.save_checkpoint().unwrap();
+    }
+    members.cut(None);
+    let mut most = 0;
+    if leads_next {
+        members.give_lease(2);
+    } else {
+        for _ in 0..3 {
+            two.save_checkpoint().unwrap();
+            most = most.max(members.waiting());
+            one.save_checkpoint().unwrap();
+        }
+    }
+    second(&[&two, &one]);
+    assert_eq!(saved(&members), replayed(&members));
+    assert_eq!(members.waiting(), 0);
+    let (_, labels) = one.reported.feedback.labels().unwrap();
+    assert_eq!(labels.stable.count() + labels.canary.count(), 20);
+    (judged(&members), most)
+}
+
+#[test]
+fn a_replica_that_was_cut_off_hands_over_everything_in_two_turns() {
+    let (expected, _) = after_twenty_seconds(false, false);
+    assert!(expected > 80, "requests, and first requests of keys of which this is the home");
+    for leads_next in [false, true] {
+        let (judged, most) = after_twenty_seconds(true, leads_next);
+        assert_eq!(judged, expected);
+        assert!(most <= 3, "{most}: observations, labels, keys");
+    }
 }
 
 #[test]

@@ -139,6 +139,7 @@ impl Fleet for Member {
         Ok(Some(self.clock.wall()))
     }
     fn report(&self, report: &str, shares: &[Share]) -> Result<(), StoreError> {
+        self.reach()?;
         let mut table = self.table.lock();
         table.reports.insert(self.id, report.to_owned());
         for share in shares {
@@ -162,9 +163,13 @@ impl Fleet for Member {
         };
         Ok(table.reports.iter().map(replica).collect())
     }
-    fn shares(&self, above: &BTreeMap<ReplicaId, u64>) -> Result<Vec<Share>, StoreError> {
+    fn shares(
+        &self,
+        above: &BTreeMap<ReplicaId, u64>,
+        limit: usize,
+    ) -> Result<Vec<Share>, StoreError> {
         let is_new = |it: &&Share| above.get(&it.replica).is_none_or(|number| it.number > *number);
-        Ok(self.table.lock().shares.iter().filter(is_new).cloned().collect())
+        Ok(self.table.lock().shares.iter().filter(is_new).take(limit).cloned().collect())
     }
     fn wait_for_entry(&self, _known: u64, _patience: Duration) -> Result<u64, StoreError> {
         self.newest_sequence()

@@ -89,14 +89,23 @@ impl Fleet for PostgresStore {
         Ok(rows.iter().map(replica).collect())
     }
 
-    fn shares(&self, above: &BTreeMap<ReplicaId, u64>) -> Result<Vec<Share>, StoreError> {
+    fn shares(
+        &self,
+        above: &BTreeMap<ReplicaId, u64>,
+        limit: usize,
+    ) -> Result<Vec<Share>, StoreError> {
         let (replicas, numbers) = columns(above);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.read(move |session| {
             session.query(
                 "SELECT s.replica, s.number, s.rollout, s.step, s.body FROM share AS s
                  LEFT JOIN unnest($1, $2) AS t (replica, number) ON t.replica = s.replica
-                 WHERE s.number > coalesce(t.number, 0) ORDER BY s.replica, s.number",
-                &[(&replicas, Type::INT8_ARRAY), (&numbers, Type::INT8_ARRAY)],
+                 WHERE s.number > coalesce(t.number, 0) ORDER BY s.replica, s.number LIMIT $3",
+                &[
+                    (&replicas, Type::INT8_ARRAY),
+                    (&numbers, Type::INT8_ARRAY),
+                    (&limit, Type::INT8),
+                ],
             )
         })?;
         let share = |row: &tokio_postgres::Row| {

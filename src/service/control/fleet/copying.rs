@@ -60,7 +60,7 @@ pub fn copy(from: &dyn Store, to: &dyn Store) -> Result<Copied, StoreError> {
         to.save_delivered(&target, up_to)?;
     }
     copy_evidence(from, to, &mut copied)?;
-    copied.left_behind = from.shares(&Default::default())?.len() as u64;
+    copied.left_behind = from.shares(&Default::default(), usize::MAX)?.len() as u64;
     let grown = from.newest_sequence()?;
     if grown > copied.entries {
         let cause = format!(

@@ -32,6 +32,9 @@ use crate::store::StoreError;
 /// A replica that was silent for longer is not up: it serves nothing, or is cut off.
 const UP: Duration = Duration::from_secs(5);
 
+/// Shares that a leader reads in one turn, some kilobytes each. After an outage of the leader more may wait.
+const AT_ONCE: usize = 1000;
+
 /// A replica that was silent for longer is not shown any more.
 const MISSED: Duration = Duration::from_secs(60);
 
@@ -75,8 +78,12 @@ impl Control {
         // From here on the date is as steady as this machine's clock. It may have stood still.
         adopt_date(&*self.clock, &*self.store, Timestamp::MIN)?;
         if self.judge.lock().role() == Role::Follower {
-            // What this process has observed is handed over like that of others.
+            // What this process has observed is handed over like that of others, and what was merged while the store
+            // failed after what was on its way then.
             self.save_checkpoint()?;
+            if self.judge.lock().shares().is_some_and(|(_, _, shares)| shares.has_own()) {
+                self.save_checkpoint()?;
+            }
         }
         let ledger = self.ledger.lock();
         let mut saved_at = self.saved.lock();
@@ -203,7 +210,7 @@ impl Control {
     fn receive(&self, state: &State, live: &Live) -> Result<(), StoreError> {
         let known = self.judge.lock().shares().map(|(_, _, shares)| shares.known());
         let Some(known) = known else { return Ok(()) };
-        let received = self.store.shares(&known)?;
+        let received = self.store.shares(&known, AT_ONCE)?;
         let mut labels = Vec::new();
         let mut judge = self.judge.lock();
         let Some((rollout, step, shares)) = judge.shares() else { return Ok(()) };
@@ -258,6 +265,11 @@ impl Control {
         {
             slot.keys.answered.add(&keys.answered);
             slot.keys.shadowed.add(&keys.shadowed);
+            if let Some((of, _, shares)) = self.judge.lock().shares()
+                && of == rollout.id
+            {
+                shares.leader_knows(&keys);
+            }
         }
         if let Some(labels) = saved.labels {
             self.reported.feedback.show(saved.rollout, labels);

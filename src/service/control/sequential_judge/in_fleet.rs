@@ -69,7 +69,7 @@ impl SequentialJudge {
     /// What a follower has to hand over: the rollout, the number before the first share, and the shares.
     pub(crate) fn begin_handing(&mut self) -> Option<(u64, u64, Vec<Handed>)> {
         let judged = self.judged.as_mut().filter(|judged| !judged.shares.role.decides())?;
-        Some((judged.rollout, self.handed, judged.shares.sealed().to_vec()))
+        Some((judged.rollout, self.handed, judged.shares.handing().to_vec()))
     }
 
     /// Forgets what was handed over.

@@ -107,13 +107,15 @@ impl Shares {
         self.received.iter().map(|(_, _, share)| of(share)).sum()
     }
 
-    /// Keeps an own increment, merged with the one before it where nothing is lost.
+    /// Keeps an own increment, merged with one that waits where nothing is lost.
     pub(crate) fn keep(&mut self, step: u32, increment: &Increment) {
-        match self.own.get_mut(self.sealed..).and_then(<[Handed]>::last_mut) {
-            Some(Handed::Observed(last))
-                if last.step == step && last.increment.weight == increment.weight =>
-            {
-                last.increment.merge(increment.clone());
+        let newest = self.waiting().iter_mut().rev().find_map(|handed| match handed {
+            Handed::Observed(observed) => Some(observed),
+            Handed::Labels(_) | Handed::Keys(_) => None,
+        });
+        match newest {
+            Some(newest) if newest.step == step && newest.increment.weight == increment.weight => {
+                newest.increment.merge(increment.clone());
             }
             _ => self
                 .own
@@ -121,19 +123,49 @@ impl Shares {
         }
     }
 
+    /// What is kept and is not being saved, so that it can still grow.
+    fn waiting(&mut self) -> &mut [Handed] {
+        self.own.get_mut(self.sealed..).unwrap_or_default()
+    }
+
     /// Keeps the keys that were met since the last call.
     pub(crate) fn keep_keys(&mut self, keys: &RolloutKeys) {
         let [answered, shadowed] = &mut self.noted;
         let slots = [keys.answered.since(answered), keys.shadowed.since(shadowed)];
-        if slots.iter().any(|slots| !slots.is_empty()) {
-            self.own.push(Handed::Keys(slots));
+        if slots.iter().all(Vec::is_empty) {
+            return;
+        }
+        let waiting = self.waiting().iter_mut().find_map(|handed| match handed {
+            Handed::Keys(waiting) => Some(waiting),
+            Handed::Observed(_) | Handed::Labels(_) => None,
+        });
+        match waiting {
+            Some(waiting) => waiting.iter_mut().zip(slots).for_each(|(to, slots)| to.extend(slots)),
+            None => self.own.push(Handed::Keys(slots)),
         }
     }
 
-    /// Keeps labels.
+    /// Takes note of keys that the leader knows, so that they are not handed over.
+    pub(crate) fn leader_knows(&mut self, keys: &RolloutKeys) {
+        let [answered, shadowed] = &mut self.noted;
+        keys.answered.note(answered);
+        keys.shadowed.note(shadowed);
+    }
+
+    /// Keeps labels, after the observations that they may be of.
     pub(crate) fn keep_labels(&mut self, labels: Vec<GivenLabel>) {
-        if !labels.is_empty() {
-            self.own.push(Handed::Labels(labels));
+        if labels.is_empty() {
+            return;
+        }
+        let newest = self.waiting().iter_mut().rev();
+        let newest = newest.map_while(|handed| match handed {
+            Handed::Observed(_) => None,
+            Handed::Labels(waiting) => Some(Some(waiting)),
+            Handed::Keys(_) => Some(None),
+        });
+        match newest.flatten().next() {
+            Some(waiting) => waiting.extend(labels),
+            None => self.own.push(Handed::Labels(labels)),
         }
     }
 
@@ -146,10 +178,24 @@ impl Shares {
         self.own.iter().filter_map(observed).collect()
     }
 
-    /// What is kept. It stays as it is until it is [`stored`](Self::stored).
+    /// All that is kept. It stays as it is until it is [`stored`](Self::stored).
     pub(crate) fn sealed(&mut self) -> &[Handed] {
         self.sealed = self.own.len();
         &self.own
+    }
+
+    /// What to hand over: all that is kept, or once more what is being saved. While the store fails, what is observed
+    /// meanwhile is merged and waits for the next turn.
+    pub(crate) fn handing(&mut self) -> &[Handed] {
+        if self.sealed == 0 {
+            self.sealed = self.own.len();
+        }
+        self.own.get(..self.sealed).unwrap_or_default()
+    }
+
+    /// Whether something is kept.
+    pub(crate) fn has_own(&self) -> bool {
+        !self.own.is_empty()
     }
 
     /// How many are being saved.

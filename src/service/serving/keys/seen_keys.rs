@@ -152,6 +152,16 @@ impl KeySet {
         slots
     }
 
+    /// Notes these slots, so that [`since`](Self::since) leaves them out.
+    pub(crate) fn note(&self, noted: &mut Vec<u64>) {
+        for set in &self.sets {
+            noted.resize(set.len(), 0);
+            for (noted, word) in noted.iter_mut().zip(set) {
+                *noted |= word.load(Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Marks slots that other replicas have seen.
     pub(crate) fn mark_slots(&self, slots: &[u32]) {
         let mut added = 0;
