@@ -112,6 +112,7 @@ fn start(folder: &tempfile::TempDir) -> Fallible<Service> {
         workers: THREADS[THREADS.len() - 1],
         seed: Some(1),
         stable_deadline: Duration::from_secs(10),
+        canary_off_after: Duration::ZERO,
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
         prometheus: None,

@@ -153,6 +153,9 @@ settings! {
     /// Time limit of a stable prediction
     #[serde(with = "Deadline")]
     stable_deadline: Duration = Duration::from_secs(10), flag "DURATION";
+    /// Send no traffic to the canary once nothing could be saved for this long; 0s: never
+    #[serde(with = "DurationWithin::<0, MONTH>")]
+    canary_off_after: Duration = Duration::ZERO, flag "DURATION";
     /// Time limit for a client to send a body
     #[serde(with = "Deadline")]
     body_deadline: Duration = Duration::from_secs(10), flag "DURATION";
@@ -344,6 +347,7 @@ impl Settings {
             workers: self.workers,
             seed: self.seed,
             stable_deadline: self.stable_deadline,
+            canary_off_after: self.canary_off_after,
             stable: self.stable.clone(),
             notify,
             prometheus,

@@ -19,6 +19,8 @@ pub struct Settings {
     pub seed: Option<u64>,
     /// How long stable may take for a prediction.
     pub stable_deadline: Duration,
+    /// How long the canary gets traffic while nothing can be saved; zero: without end.
+    pub canary_off_after: Duration,
     /// The model that is stable at the very first start.
     pub stable: String,
     /// Notification targets.

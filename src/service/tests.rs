@@ -152,6 +152,7 @@ fn an_artifact_with_another_digest_is_not_served() {
         workers: 1,
         seed: None,
         stable_deadline: Duration::from_secs(5),
+        canary_off_after: Duration::ZERO,
         stable: "model_v1.bin".to_owned(),
         notify: Vec::new(),
         prometheus: None,

@@ -7,6 +7,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Control;
 use super::error::CommandError;
 use super::startup::adopt_date;
@@ -152,7 +154,31 @@ impl Control {
     fn follow_store(&self, cause: Option<String>) -> Option<StoreLost> {
         let mut lost = self.store_lost.lock();
         let since = lost.as_ref().map_or_else(|| self.clock.wall(), |lost| lost.since);
-        std::mem::replace(&mut *lost, cause.map(|cause| StoreLost { since, cause }))
+        let canary_is_off = cause.is_some() && self.canary_is_off_since(since);
+        self.turn_canary_off(canary_is_off);
+        std::mem::replace(&mut *lost, cause.map(|cause| StoreLost { since, cause, canary_is_off }))
+    }
+
+    /// Whether the canary gets no traffic, if nothing could be saved since then.
+    fn canary_is_off_since(&self, since: Timestamp) -> bool {
+        let after = self.settings.canary_off_after;
+        let lost_for = self.clock.wall().duration_since(since);
+        !after.is_zero() && Duration::try_from(lost_for).is_ok_and(|lost_for| lost_for >= after)
+    }
+
+    /// Closes the canary's lane, or opens it again. What is answered meanwhile is not judged.
+    fn turn_canary_off(&self, is_off: bool) {
+        let mut canary_off = self.canary_off.lock();
+        if !is_off {
+            if canary_off.take().is_some() {
+                tracing::info!("the store is back: the canary gets traffic again");
+            }
+        } else if canary_off.is_none() {
+            *canary_off = self.serving.close_lane();
+            if canary_off.is_some() {
+                tracing::warn!("nothing could be saved for long: the canary gets no traffic");
+            }
+        }
     }
 
     /// Saves the state once the journal has grown by a hundred entries since the last save.

@@ -36,6 +36,7 @@ use super::notify::Notifications;
 use super::notify::delivery::Delivery;
 use super::reported::Reported;
 use super::serving::Serving;
+use super::serving::live::Closure;
 use super::settings::Settings;
 use super::wakeup::Wakeup;
 use crate::canary::policy::segments::Segments;
@@ -72,6 +73,8 @@ pub struct Control {
     state_saved_at: AtomicU64,
     /// Since when nothing can be saved, for the status. Written once a second, held for an assignment.
     pub(crate) store_lost: Mutex<Option<StoreLost>>,
+    /// Keeps the canary without traffic while nothing can be saved, if the settings say so. Written by the ticker.
+    canary_off: Mutex<Option<Closure>>,
     /// Whether saves succeed, for metrics.
     store_health: StoreHealth,
     registry: Registry,

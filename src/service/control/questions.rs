@@ -134,6 +134,7 @@ impl Control {
         let samples = observed.all();
         let now = self.clock.wall();
         let store_lost = self.store_lost.lock().clone();
+        let is_off = store_lost.as_ref().is_some_and(|lost| lost.canary_is_off);
         let newest = self.newest_evidence(live);
         let as_of = newest.as_ref().map(|it| it.as_of);
         let evidence = newest.map(|it| it.evidence);
@@ -177,7 +178,7 @@ impl Control {
             }),
             health,
             post_promotion,
-            note: live.canary.as_ref().filter(|it| !it.lane.is_open()).map(|_| {
+            note: live.canary.as_ref().filter(|it| !it.lane.is_open() && !is_off).map(|_| {
                 "a rollback is under way: the canary gets no requests, and the journal is about to be written"
                     .to_owned()
             })

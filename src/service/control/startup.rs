@@ -153,6 +153,7 @@ impl Control {
             judge: Mutex::new(judge),
             saved: Mutex::default(),
             store_lost: Mutex::default(),
+            canary_off: Mutex::default(),
             outlines: Mutex::default(),
             reading_ticks: Mutex::default(),
             store_health: StoreHealth::default(),

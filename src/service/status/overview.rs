@@ -116,6 +116,9 @@ pub struct StoreLost {
     pub since: Timestamp,
     /// Why the last one did, and what to do.
     pub cause: String,
+    /// Whether the canary gets no traffic from this server until it can save again (`--canary-off-after`).
+    #[serde(default)]
+    pub canary_is_off: bool,
 }
 
 /// The replicas that share the store with this one.

@@ -242,6 +242,13 @@ impl Bench {
         Service::start(settings, self.store.clone(), registry, self.clock.clone())
     }
 
+    /// Starts a service whose canary gets no traffic once nothing could be saved for this long.
+    pub(in crate::service) fn start_turning_off(&self, canary_off_after: Duration) -> Service {
+        let settings = Settings { canary_off_after, ..self.settings() };
+        let registry = Registry::new(self.models.path());
+        Service::start(settings, self.store.clone(), registry, self.clock.clone()).unwrap()
+    }
+
     /// Removes the artifact of the canary from the store and the models folder.
     pub(in crate::service) fn lose(&self, file: &str, service: &Service) {
         self.store.retain_artifacts(&[&service.status().stable.version.digest]).unwrap();
@@ -254,6 +261,7 @@ impl Bench {
             workers: 2,
             seed: Some(7),
             stable_deadline: Duration::from_secs(5),
+            canary_off_after: Duration::ZERO,
             stable: "model_v1.bin".to_owned(),
             notify: Vec::new(),
             prometheus: None,

@@ -87,10 +87,39 @@ fn the_answer_to_a_command_says_what_the_status_says_besides() {
     let service = bench.start();
     let trouble = "the file is gone".to_owned();
     let (since, cause) = (bench.clock.wall(), trouble.clone());
-    *service.control.store_lost.lock() = Some(StoreLost { since, cause });
+    *service.control.store_lost.lock() = Some(StoreLost { since, cause, canary_is_off: false });
     let deployed = deploy(&service, "model_v2.bin", 10.0);
     let paused = service.command(Command::Pause, None).unwrap();
     assert_eq!((deployed.note, paused.note), (Some(trouble.clone()), Some(trouble)));
+}
+
+#[test]
+fn a_canary_may_get_no_traffic_while_its_store_is_lost_for_long() {
+    let bench = Bench::new();
+    let service = bench.start_turning_off(Duration::from_secs(60));
+    deploy(&service, "model_v2.bin", 50.0);
+    let second = |seconds: u64| {
+        bench.clock.advance(Duration::from_secs(seconds));
+        let _ = service.control.save_or_log();
+        let status = service.status();
+        let report = Report::new(&status, &Times::utc(status.at));
+        let canary = (0..20).filter(|_| answer(&service).0 == "canary").count();
+        (report.why.unwrap_or_default() + &report.next, status.note, canary)
+    };
+    bench.store.full(true);
+    assert_eq!(second(1).2, 10);
+    assert_eq!(second(59).2, 10);
+    let (said, note, canary) = second(1);
+    assert_eq!(canary, 0);
+    assert!(said.contains("goes on without the canary, until the store is back"), "{said}");
+    assert!(said.contains("gets its traffic back then"), "{said}");
+    assert!(note.unwrap().contains("disk is full"), "no rollback is under way");
+    bench.store.full(false);
+    let (said, _, canary) = second(1);
+    assert_eq!((canary, said.contains("unavailable")), (10, false), "{said}");
+    second(1);
+    let judged = judged_now(&service).metrics[0].samples;
+    assert_eq!((judged.stable, judged.canary), (40, 40), "not the twenty of stable alone");
 }
 
 #[test]

@@ -170,11 +170,14 @@ fn running(
         && !is_harm
         && breaker.is_none()
     {
+        let share = match lost.canary_is_off {
+            true => "without the canary, until the store is back".to_owned(),
+            false => format!("with {} %", status.traffic_percent),
+        };
         let why = format!(
-            "The store has been unavailable since {}: {}. Serving goes on with {} %; the rollout is frozen; all commands but a rollback are refused.",
+            "The store has been unavailable since {}: {}. Serving goes on {share}; the rollout is frozen; all commands but a rollback are refused.",
             times.time(lost.since),
             lost.cause,
-            status.traffic_percent
         );
         return (Condition::Frozen, why);
     }

@@ -36,7 +36,9 @@ pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> Stri
 
 /// What happens while the store is lost. A rollback does not wait for the journal.
 fn lost(status: &Status) -> String {
+    let is_off = status.store_lost.as_ref().is_some_and(|lost| lost.canary_is_off);
     let meanwhile = match status.rollout {
+        Some(_) if is_off => "The canary gets its traffic back then.",
         Some(_) => "serin rollback takes the canary's traffic away at once.",
         None => "Until then commands are refused.",
     };
