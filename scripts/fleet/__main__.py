@@ -9,6 +9,7 @@ folder.
     .venv/bin/python scripts/fleet --check
     .venv/bin/python scripts/fleet --faults --times 50 --only leader
     .venv/bin/python scripts/fleet --rollback-latency 200
+    .venv/bin/python scripts/fleet --sizes 3 30 100
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from fleet import faults  # noqa: E402
 from fleet import measures  # noqa: E402
+from fleet import sizes  # noqa: E402
 from fleet.keeper import Keeper  # noqa: E402
 from fleet.replicas import Fleet  # noqa: E402
 
@@ -49,6 +51,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="seed of times and commands (1)")
     parser.add_argument("--rollback-latency", metavar="N", type=int, help="time this many rollbacks")
     parser.add_argument("--evidence", action="store_true", help="one verdict on what all replicas observe")
+    parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help="what fleets of so many replicas cost")
     parser.add_argument("--rolling", action="store_true", help="restart each replica in the middle of a ramp")
     return parser.parse_args()
 
@@ -59,11 +62,22 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     folder = Path(tempfile.mkdtemp(prefix="serin-fleet-"))
+    # PostgreSQL runs as another user.
+    folder.chmod(0o711)
     keeper = Keeper(folder)
     logging.basicConfig(filename=folder / "events", level=logging.INFO, format="%(asctime)s %(message)s")
     logging.Formatter.converter = time.gmtime
     fleet: Fleet | None = None
     try:
+        if given.sizes:
+            say(sizes.HEAD)
+        for size in given.sizes or []:
+            (folder / f"{size}").mkdir()
+            fleet = Fleet(given.serin.resolve(), folder / f"{size}", keeper, size, is_measured=True)
+            say(sizes.measure(fleet))
+            fleet.stop()
+        if given.sizes:
+            return 0
         start = time.monotonic()
         fleet = Fleet(given.serin.resolve(), folder, keeper, given.replicas)
         say(f"{given.replicas} replicas serve after {time.monotonic() - start:.1f} s")

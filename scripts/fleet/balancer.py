@@ -74,7 +74,8 @@ class Balancer:
         (folder / "nginx.conf").write_text(
             CONFIGURATION.format(folder=folder, port=self.port, servers=servers, user=user)
         )
-        process = keeper.start(
+        self._keeper = keeper
+        process = self._process = keeper.start(
             [program, "-p", folder, "-e", self.log, "-c", folder / "nginx.conf"], self.log, signal.SIGTERM
         )
         end = time.monotonic() + PATIENCE
@@ -82,6 +83,11 @@ class Balancer:
             if process.poll() is not None or time.monotonic() > end:
                 raise Failed(f"nginx does not start: {self.log.read_text()}")
             time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._process.terminate()
+        self._process.wait()
+        self._keeper.forget(self._process)
 
     @property
     def address(self) -> str:

@@ -25,9 +25,7 @@ PATIENCE = 60.0
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "fsync": "off",
     "shared_buffers": "32MB",
-    "max_connections": "200",
     # When each entry of the journal was committed, by a clock that no replica can set.
     "track_commit_timestamp": "on",
 }
@@ -60,8 +58,9 @@ def unprivileged() -> dict[str, Any]:
 class Postgres:
     """The server. The role `serin` is not a superuser; its database has the same name."""
 
-    def __init__(self, keeper: Keeper, folder: Path) -> None:
+    def __init__(self, keeper: Keeper, folder: Path, connections: int, fsync: str) -> None:
         self._keeper, self._folder, self._programs, self._user = keeper, folder, programs(), unprivileged()
+        self._settings = {**SETTINGS, "max_connections": str(connections), "fsync": fsync}
         folder.mkdir()
         if self._user:
             os.chown(folder, self._user["user"], self._user["group"])
@@ -81,7 +80,7 @@ class Postgres:
         logging.info("PostgreSQL starts")
         command: list[Any] = [self._programs / "postgres", "-D", self._folder / "data", "-k", self._folder]
         command += ["-p", self.port]
-        for name, value in SETTINGS.items():
+        for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         self._process = self._keeper.start(command, self.log, signal.SIGQUIT, cwd=self._folder, **self._user)
         end = time.monotonic() + PATIENCE
@@ -89,6 +88,10 @@ class Postgres:
             if self._process.poll() is not None or time.monotonic() > end:
                 raise Failed(f"PostgreSQL does not start: {self.log.read_text()[-1000:]}")
             time.sleep(0.05)
+
+    @property
+    def process_id(self) -> int:
+        return self._process.pid
 
     def stop(self, is_crash: bool) -> None:
         """As an administrator stops it, or as a crash does."""

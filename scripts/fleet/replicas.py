@@ -58,6 +58,11 @@ class Replica:
         return f"127.0.0.1:{self.port}"
 
     @property
+    def process_id(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def is_up(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
@@ -142,20 +147,23 @@ def ask(address: str, method: str, path: str, body: Any = None, timeout: float =
 class Fleet:
     """All of it, in one folder."""
 
-    def __init__(self, binary: Path, folder: Path, keeper: Keeper, count: int) -> None:
+    def __init__(self, binary: Path, folder: Path, keeper: Keeper, count: int, is_measured: bool = False) -> None:
+        """`is_measured`: nothing is between a replica and PostgreSQL, which saves to the disk."""
         self.binary, self.folder = binary, folder
-        # PostgreSQL runs as another user.
         folder.chmod(0o711)
         models = folder / "models"
         trained = subprocess.run(
             [str(binary), "train", "--models", str(models)], capture_output=True, text=True, timeout=300, check=False
         )
         check(trained.returncode == 0, "serin train", "exit code 0", trained.stderr)
-        self.database = Postgres(keeper, folder / "postgres")
-        self.proxies = Proxies(keeper, folder, self.database.port, count)
+        # Each replica has three connections, and starts with another one.
+        self.database = Postgres(
+            keeper, folder / "postgres", max(200, 4 * count + 50), fsync="on" if is_measured else "off"
+        )
+        self.proxies = Proxies(keeper, folder, self.database.port, 0 if is_measured else count)
         self.replicas = [
             Replica(number, keeper, binary, folder / f"replica{number}", models, self.database.url(port))
-            for number, port in enumerate(self.proxies.ports)
+            for number, port in enumerate(self.proxies.ports or [self.database.port] * count)
         ]
         # All at once: one of them creates the tables and the first entry.
         for replica in self.replicas:
@@ -164,6 +172,13 @@ class Fleet:
             replica.wait_until_it_serves()
         self.balancer = Balancer(keeper, folder / "nginx", [replica.port for replica in self.replicas])
         self.wait_until_they_agree()
+
+    def stop(self) -> None:
+        """Ends all that takes time of the processors."""
+        for replica in self.up():
+            replica.kill()
+        self.balancer.stop()
+        self.database.stop(is_crash=True)
 
     def leader(self) -> Replica:
         """The replica that leads, by the database's lease and by its own word."""
