@@ -203,7 +203,7 @@ def monitoring(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Frozen", "The store has been unavailable since", "database is locked", "commands but a rollback are refused")
+@state("Frozen", "Nothing can be saved since", "database is locked", "the only command accepted is a rollback")
 def store_lost(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, plan=plan(1, 5, 10, 25))
     with server.traffic():

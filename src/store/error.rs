@@ -104,8 +104,19 @@ pub enum StoreError {
         cause: String,
     },
     /// SQLite failed.
-    #[error("the store failed: {0}; check the free space and the permissions of its folder")]
+    #[error("the store failed: {0}; {remedy}", remedy = remedy(.0))]
     Sqlite(#[source] rusqlite::Error),
+}
+
+fn remedy(cause: &rusqlite::Error) -> &'static str {
+    use rusqlite::ErrorCode::DatabaseBusy;
+    use rusqlite::ErrorCode::DatabaseLocked;
+    use rusqlite::ErrorCode::DiskFull;
+    match cause.sqlite_error_code() {
+        Some(DatabaseBusy | DatabaseLocked) => "end the program that locks its file",
+        Some(DiskFull) => "make space on its disk",
+        Some(_) | None => "check the free space and the permissions of its folder",
+    }
 }
 
 fn decides(holder: Option<&str>) -> String {

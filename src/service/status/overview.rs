@@ -28,6 +28,7 @@ use crate::canary::rollout::state::Phase;
 use crate::canary::rollout::state::Quarantined;
 use crate::service::notify::TargetStatus;
 use crate::service::reported::prometheus::status::QueryStatus;
+use crate::service::serving::circuit_breaker::BreakerState;
 use crate::service::serving::circuit_breaker::BreakerStatus;
 use crate::service::serving::shadow::trial::OnKeptRows;
 use crate::service::serving::totals::Totals;
@@ -156,6 +157,17 @@ impl Status {
     #[must_use]
     pub(crate) fn noting(self, note: Option<String>) -> Status {
         Status { note: note.or(self.note), ..self }
+    }
+
+    /// The share that the canary gets at this moment, in percent: not its share of the split while its circuit breaker
+    /// is open, or nothing could be saved for long.
+    pub fn share_now(&self) -> f64 {
+        let is_open = self.breaker.as_ref().is_some_and(|it| it.state != BreakerState::Closed);
+        let is_off = self.store_lost.as_ref().is_some_and(|lost| lost.canary_is_off);
+        match &self.canary {
+            Some(_) if !is_open && !is_off => self.traffic_percent,
+            _ => 0.0,
+        }
     }
 }
 

@@ -111,12 +111,12 @@ fn a_canary_may_get_no_traffic_while_its_store_is_lost_for_long() {
     assert_eq!(second(59).2, 10);
     let (said, note, canary) = second(1);
     assert_eq!(canary, 0);
-    assert!(said.contains("goes on without the canary, until the store is back"), "{said}");
-    assert!(said.contains("gets its traffic back then"), "{said}");
+    assert!(said.contains("Predictions go on without the canary"), "{said}");
+    assert!(said.contains("The canary gets its traffic back then"), "{said}");
     assert!(note.unwrap().contains("disk is full"), "no rollback is under way");
     bench.store.full(false);
     let (said, _, canary) = second(1);
-    assert_eq!((canary, said.contains("unavailable")), (10, false), "{said}");
+    assert_eq!((canary, said.contains("Nothing can be saved")), (10, false), "{said}");
     second(1);
     let judged = judged_now(&service).metrics[0].samples;
     assert_eq!((judged.stable, judged.canary), (40, 40), "not the twenty of stable alone");
@@ -142,16 +142,20 @@ fn a_rollout_is_frozen_while_its_store_is_lost() {
     let (frozen, lost) = report();
     assert_eq!((frozen.condition, lost.unwrap().since), (Condition::Frozen, since));
     let why = frozen.why.unwrap();
-    let goes_on = "Serving goes on with 10 %; the rollout is frozen; all commands but a rollback are refused.";
+    let goes_on = "Predictions go on with 10 % for the canary; the rollout waits; the only command accepted is a rollback.";
     assert!(why.contains("disk is full") && why.ends_with(goes_on), "{why}");
-    assert!(frozen.next.contains("serin rollback takes the canary"), "{}", frozen.next);
+    assert!(frozen.next.contains("roll back at any time (serin rollback)"), "{}", frozen.next);
     assert!(frozen.notes.iter().all(|note| !note.contains("disk is full")), "{:?}", frozen.notes);
     service.command(Command::Pause, None).unwrap_err();
     // A rollback does not wait for the store.
     service.command(roll_back(), None).unwrap_err();
     let (ended, lost) = report();
     assert_eq!((ended.condition, lost.is_some()), (Condition::RolledBack, true));
-    assert!(ended.next.contains("Until then commands are refused"), "{}", ended.next);
+    assert!(
+        ended.next.contains("commands work again once it can. Until then they are refused"),
+        "{}",
+        ended.next
+    );
     assert!(ended.notes.iter().any(|note| note.contains("disk is full")), "{:?}", ended.notes);
     bench.store.full(false);
     service.control.save_or_log().unwrap();

@@ -206,11 +206,15 @@ fn verdict(status: &Status, report: &Report, canvas: &Canvas) -> Vec<String> {
 /// Who gets what as a bar, with the steps of the plan and what was measured.
 fn traffic(status: &Status, canvas: &Canvas) -> Vec<String> {
     let glyphs = Glyphs::new(canvas.is_utf8);
-    let share = status.canary.as_ref().map_or(0.0, |_| status.traffic_percent);
+    let share = status.share_now();
     let half = (canvas.columns / 2).saturating_sub(8);
     let name = |name: &str| cut(&plain(name), half);
     let canary = status.canary.as_ref().map(|canary| name(&canary.name));
-    let canary = canary.map_or_else(String::new, |name| format!("{name} {share} %"));
+    let instead = match status.traffic_percent {
+        usual if usual > share => format!(" instead of {usual} %"),
+        _ => String::new(),
+    };
+    let canary = canary.map_or_else(String::new, |name| format!("{name} {share} %{instead}"));
     let stable = format!("{} {} %", name(&status.stable.version.name), 100.0 - share);
     let taken = display_width(&canary) + display_width(&stable);
     let pad = " ".repeat(canvas.columns.saturating_sub(taken));
@@ -219,7 +223,7 @@ fn traffic(status: &Status, canvas: &Canvas) -> Vec<String> {
     let plan = status.rollout.as_ref().and_then(|rollout| rollout.plan.as_ref());
     if let Some(plan) = plan {
         let steps: Vec<f64> = plan.plan.steps.iter().map(|step| step.weight.percent()).collect();
-        lines.push(steps_line(&steps, share, glyphs.now, canvas.columns));
+        lines.push(steps_line(&steps, status.traffic_percent, glyphs.now, canvas.columns));
     }
     let mut facts = facts(status);
     if let Some(shadow) = status.shadow.as_ref().filter(|shadow| shadow.percent > 0.0) {

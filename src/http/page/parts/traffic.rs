@@ -2,7 +2,6 @@
 
 use askama::Template;
 
-use crate::service::serving::circuit_breaker::BreakerState;
 use crate::service::status::Status;
 use crate::service::status::report::facts::facts;
 
@@ -12,8 +11,8 @@ use crate::service::status::report::facts::facts;
 pub(super) struct Traffic {
     /// The canary's share in percent, and its name.
     pub(super) canary: Option<(f64, String)>,
-    /// Whether its circuit breaker keeps its share from it.
-    is_broken: bool,
+    /// The share that is kept from it, and what it gets instead.
+    withheld: Option<(f64, &'static str)>,
     /// Stable's share in percent, and its name.
     pub(super) stable: (f64, String),
     /// The share of stable's requests that the canary answers in shadow.
@@ -56,8 +55,10 @@ fn apart(one: f64, other: f64) -> [f64; 2] {
 
 impl Traffic {
     pub(super) fn new(status: &Status) -> Traffic {
-        let canary = status.canary.as_ref();
-        let share = if canary.is_some() { status.traffic_percent } else { 0.0 };
+        let (canary, share) = (status.canary.as_ref(), status.share_now());
+        let is_withheld = canary.is_some() && share < status.traffic_percent;
+        let is_off = status.store_lost.as_ref().is_some_and(|lost| lost.canary_is_off);
+        let instead = if is_off { "nothing" } else { "probes only" };
         let plan = status.rollout.as_ref().and_then(|rollout| rollout.plan.as_ref());
         let steps: Vec<f64> = plan.map_or_else(Vec::new, |plan| {
             plan.plan.steps.iter().map(|step| step.weight.percent()).collect()
@@ -65,10 +66,10 @@ impl Traffic {
         let shadow = status.shadow.as_ref().map(|shadow| shadow.percent);
         Traffic {
             canary: canary.map(|version| (share, version.name.clone())),
-            is_broken: status.breaker.as_ref().is_some_and(|it| it.state != BreakerState::Closed),
+            withheld: is_withheld.then_some((status.traffic_percent, instead)),
             stable: (100.0 - share, status.stable.version.name.clone()),
             shadow: shadow.filter(|percent| *percent > 0.0),
-            ticks: ticks(&steps, share),
+            ticks: ticks(&steps, status.traffic_percent),
             facts: facts(status),
         }
     }
@@ -76,11 +77,14 @@ impl Traffic {
     /// The bar in words.
     fn says(&self) -> String {
         let (of_stable, stable) = &self.stable;
-        match &self.canary {
-            Some((share, canary)) => {
+        match (&self.canary, self.withheld) {
+            (Some((_, canary)), Some((share, instead))) => {
+                format!("{canary} gets {instead} instead of {share} %, {stable} {of_stable} %")
+            }
+            (Some((share, canary)), None) => {
                 format!("{canary} gets {share} % of the traffic, {stable} {of_stable} %")
             }
-            None => format!("{stable} gets all of the traffic"),
+            (None, _) => format!("{stable} gets all of the traffic"),
         }
     }
 }

@@ -85,7 +85,7 @@ impl Headline {
                     _ => format!(
                         "{} gets {} % of the traffic{}",
                         canary.name,
-                        status.traffic_percent,
+                        status.share_now(),
                         shadow(status)
                     ),
                 };
@@ -132,8 +132,13 @@ fn idle(status: &Status, rows: &[MetricRow], times: &Times) -> Headline {
         (Outcome::Promoted, Some(monitored)) => {
             let until = times.time(monitored.until);
             let then = match monitored.action {
-                HarmAction::Revert => format!("leads back to {}", monitored.previous),
-                HarmAction::Report => "is reported".to_owned(),
+                HarmAction::Revert => {
+                    format!(
+                        "if they show harm, serin goes back to {} by itself",
+                        monitored.previous
+                    )
+                }
+                HarmAction::Report => "if they show harm, serin reports it".to_owned(),
             };
             Headline {
                 condition: Condition::Monitoring,
@@ -141,9 +146,11 @@ fn idle(status: &Status, rows: &[MetricRow], times: &Times) -> Headline {
                 why: Some(match &monitored.harm {
                     Some(harm) => harm.clone(),
                     None if rows.iter().all(|row| row.state == MetricState::Off) => {
-                        format!("No label has come yet, so nothing is judged; harm {then}.")
+                        format!(
+                            "No label has come yet, so nothing is judged. Labels come late: {then}."
+                        )
                     }
-                    None => format!("No harm in late labels so far; harm {then}."),
+                    None => format!("No harm in late labels so far; {then}."),
                 }),
             }
         }
@@ -171,11 +178,11 @@ fn running(
         && breaker.is_none()
     {
         let share = match lost.canary_is_off {
-            true => "without the canary, until the store is back".to_owned(),
-            false => format!("with {} %", status.traffic_percent),
+            true => "without the canary".to_owned(),
+            false => format!("with {} % for the canary", status.traffic_percent),
         };
         let why = format!(
-            "The store has been unavailable since {}: {}. Serving goes on {share}; the rollout is frozen; all commands but a rollback are refused.",
+            "Nothing can be saved since {} ({}). Predictions go on {share}; the rollout waits; the only command accepted is a rollback.",
             times.time(lost.since),
             lost.cause,
         );

@@ -14,7 +14,7 @@ pub fn facts(status: &Status) -> Vec<(&'static str, String)> {
     let mut facts = Vec::new();
     let (stable, canary) = (status.tracks.stable.requests, status.tracks.canary.requests);
     let all = stable + canary;
-    if status.canary.is_some() && status.traffic_percent > 0.0 {
+    if status.share_now() > 0.0 {
         let measured = match all {
             0 => "no requests at this step".to_owned(),
             _ => {

@@ -38,11 +38,12 @@ pub(super) fn next(status: &Status, condition: Condition, times: &Times) -> Stri
 fn lost(status: &Status) -> String {
     let is_off = status.store_lost.as_ref().is_some_and(|lost| lost.canary_is_off);
     let meanwhile = match status.rollout {
-        Some(_) if is_off => "The canary gets its traffic back then.",
-        Some(_) => "serin rollback takes the canary's traffic away at once.",
-        None => "Until then commands are refused.",
+        Some(_) if is_off => "The canary gets its traffic back then, too.",
+        Some(_) => "You can roll back at any time (serin rollback).",
+        None => "Until then they are refused.",
     };
-    format!("serin tries the store again every second and goes on once it is back. {meanwhile}")
+    let what = if status.rollout.is_some() { "the rollout goes on" } else { "commands work again" };
+    format!("serin tries to save every second; {what} once it can. {meanwhile}")
 }
 
 /// The time that the sentence about what happens next names, if it names one.

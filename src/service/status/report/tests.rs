@@ -172,7 +172,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             status(monitored),
             Condition::Monitoring,
             "until 2026-11-26 14:05:00 UTC",
-            "leads back to model_v1",
+            "if they show harm, serin goes back to model_v1 by itself",
             "Late labels are judged until 2026-11-26 14:05:00 UTC. To undo the promotion now: serin revert",
         ),
         (
