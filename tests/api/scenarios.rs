@@ -39,7 +39,10 @@ fn a_slow_canary_raises_the_alert_and_is_rolled_back() {
     assert!(low < difference && difference < high && low > 0.0, "{health}");
     let message = health["message"].as_str().unwrap();
     assert!(message.contains("slower than tolerated"), "{message}");
-    assert!(message.contains("; confirmed by permutation, p "), "{message}");
+    // A tick may have closed meanwhile, and then the message is the sequential judge's.
+    let is_sequential = health["sequential"]["verdict"] == "rollback";
+    let by_permutation = message.contains("; confirmed by permutation, p ");
+    assert!(by_permutation || is_sequential, "{health}");
     assert!(health["permutation_p_value"].as_f64().unwrap() < 0.0125, "{health}");
     assert!(health["rank_p_value"].is_number(), "{health}");
 
