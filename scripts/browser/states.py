@@ -67,7 +67,7 @@ def no_canary(_: Serin) -> Iterator[None]:
     yield
 
 
-@state("Waiting", "neither promotes nor rolls back on silence")
+@state("Waiting", "without requests serin neither promotes nor rolls back")
 def no_traffic(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, plan=plan(10, 50))
     yield
@@ -171,7 +171,7 @@ def harm_in_a_segment(server: Serin) -> Iterator[None]:
         yield
 
 
-@state("Rolled back", CANARY, "quarantine", "with an injected fault", "A plan is refused for another")
+@state("Rolled back", CANARY, "quarantine", "with an injected fault", "A deployment by plan is refused for another")
 def rolled_back(server: Serin) -> Iterator[None]:
     server.client.deploy(FILE, plan=plan(5, 10, 25))
     with server.traffic():

@@ -169,7 +169,7 @@ fn the_page_offers_the_command_while_no_request_comes() {
     app.deploy_canary().done();
     let offered = format!("serin load --url {}", app.address);
     let text = page();
-    assert!(text.contains(&offered) && text.contains("on silence"), "{text}");
+    assert!(text.contains(&offered) && text.contains("without requests serin"), "{text}");
     assert_eq!(app.status()["report"]["start"]["command"], "serin load");
     let mut command = serin(folder.path());
     command.args(offered.split(' ').skip(1)).args(["--for", "1s"]);

@@ -86,7 +86,10 @@ fn idle(status: &Status, condition: Condition, times: &Times) -> String {
     match cool_down(status) {
         Some(until) => {
             let rest = until.duration_since(times.now).try_into().unwrap_or_default();
-            format!("{deploy} A plan is refused for another {} (cool-down).", remaining(rest))
+            format!(
+                "{deploy} A deployment by plan is refused for another {} (cool-down).",
+                remaining(rest)
+            )
         }
         None => deploy.to_owned(),
     }
@@ -139,7 +142,7 @@ fn by_hand(rollout: &RolloutStatus, condition: Condition) -> String {
 
 fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &Times) -> String {
     let at_deadline = rolled_back_at(plan).map_or_else(String::new, |deadline| {
-        format!("a rollback at {} without a decision. ", times.time(deadline))
+        format!("serin rolls it back at {} if nobody decides. ", times.time(deadline))
     });
     match status.state {
         RolloutState::Paused => {
@@ -157,13 +160,13 @@ fn by_plan(status: &Status, rollout: &RolloutStatus, plan: &PlanStatus, times: &
     let following = following_step(status, plan);
     let step = match following {
         Some(step) if leads_to_all(step) && plan.lacks_compared_answers => {
-            format!("your approval, then {}", step.weight)
+            format!("Your approval, then {}", step.weight)
         }
         Some(step) => step.weight.to_string(),
         None if plan.plan.approval || plan.lacks_compared_answers => {
-            "your approval, then promotion".to_owned()
+            "Your approval, then promotion".to_owned()
         }
-        None => "promotion".to_owned(),
+        None => "Promotion".to_owned(),
     };
     match plan.next {
         NextAction::RollBack => "serin rolls it back now.".to_owned(),

@@ -27,6 +27,6 @@ pub(super) fn silence(status: &Status, rollout: &RolloutStatus) -> Option<String
             (None, true) => format!("No requests for {RATE_SECONDS} s"),
             (None, false) => "No requests yet".to_owned(),
         };
-        format!("{time}; serin neither promotes nor rolls back on silence.")
+        format!("{time}; without requests serin neither promotes nor rolls back.")
     })
 }

@@ -179,7 +179,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             rollout("inconclusive", Some(0.0), silent.clone()),
             Condition::Waiting,
             "model_v2 gets 10 % of the traffic",
-            "No requests for 30 s; serin neither promotes nor rolls back on silence.",
+            "No requests for 30 s; without requests serin neither promotes nor rolls back.",
             "serin rollback",
         ),
         (
@@ -193,14 +193,14 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             }),
             Condition::Waiting,
             "model_v2 gets 10 % of the traffic",
-            "No requests for 41 s; serin neither promotes nor rolls back on silence.",
+            "No requests for 41 s; without requests serin neither promotes nor rolls back.",
             "serin rollback",
         ),
         (
             new(json!({ "tracks": { "stable": empty.clone(), "canary": empty } })),
             Condition::Waiting,
             "model_v2",
-            "No requests yet; serin neither promotes nor rolls back on silence.",
+            "No requests yet; without requests serin neither promotes nor rolls back.",
             "You decide",
         ),
         (
@@ -285,7 +285,7 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
             Condition::Healthy,
             "model_v2",
             "not checked: labels (none so far)",
-            "your approval, then promotion at 14:10:00 UTC",
+            "Your approval, then promotion at 14:10:00 UTC",
         ),
         (
             rollout(
@@ -346,7 +346,11 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
 fn after_a_rollout_nothing_happens_until_somebody_deploys() {
     let deploy = "Nothing happens until somebody deploys: serin deploy MODEL.";
     for (outcome, seconds, more) in [
-        ("rolled_back", Some(500), " A plan is refused for another 8 min 20 s (cool-down)."),
+        (
+            "rolled_back",
+            Some(500),
+            " A deployment by plan is refused for another 8 min 20 s (cool-down).",
+        ),
         ("rolled_back", Some(0), ""),
         ("rolled_back", None, ""),
         ("no_verdict", None, ""),
