@@ -212,11 +212,18 @@ pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow])
     if let Some(plan) = rollout.plan.as_ref().filter(|_| rollout.judges_requests()) {
         let left = |seen: u64| plan.plan.min_samples.saturating_sub(seen);
         let (canary, stable) = (&status.tracks.canary, &status.tracks.stable);
-        if left(canary.requests) > 0 && status.traffic_percent > 0.0 {
-            missing.push(count(left(canary.requests), "more canary request"));
-        }
-        if left(stable.requests) > 0 && status.traffic_percent < 100.0 {
-            missing.push(count(left(stable.requests), "more stable request"));
+        let canary = left(canary.requests) * u64::from(status.traffic_percent > 0.0);
+        let stable = left(stable.requests) * u64::from(status.traffic_percent < 100.0);
+        match (canary, stable) {
+            (0, 0) => {}
+            (canary, 0) => missing.push(count(canary, "more canary request")),
+            (0, stable) => missing.push(count(stable, "more stable request")),
+            (canary, stable) => {
+                missing.push(format!(
+                    "{canary} more canary and {}",
+                    count(stable, "more stable request")
+                ));
+            }
         }
     }
     let lacking = rows.iter().filter(|row| row.is_open() && row.state == MetricState::Waiting);
@@ -228,8 +235,11 @@ pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow])
             None => by_detail.push((detail, vec![metric.clone()])),
         }
     }
-    let lacking = by_detail.iter().map(|(detail, metrics)| format!("{} ({detail})", list(metrics)));
-    missing.extend(lacking);
+    let lacking = |(detail, metrics): &(&str, Vec<String>)| match detail.strip_suffix(" samples") {
+        Some(samples) => format!("samples of {} ({samples})", list(metrics)),
+        None => format!("{} ({detail})", list(metrics)),
+    };
+    missing.extend(by_detail.iter().map(lacking));
     if let (Some(left), Some(bake)) = (rollout.remaining_bake_seconds, rollout.bake_seconds)
         && left > 0.0
         && rollout.plan.is_some()
@@ -240,5 +250,5 @@ pub(super) fn missing(status: &Status, condition: Condition, rows: &[MetricRow])
             false => format!("{left} of this step's {bake}"),
         });
     }
-    (!missing.is_empty()).then(|| format!("Waiting for {}.", list(&missing)))
+    (!missing.is_empty()).then(|| format!("Waiting for {}.", missing.join("; ")))
 }

@@ -326,19 +326,19 @@ fn a_report_says_how_it_is_going_why_and_what_comes_next() {
     let detail = metrics[0].detail.clone();
     (metrics[1].state, metrics[1].detail) = (MetricState::Waiting, detail);
     let grouped = missing(&waiting, condition, &metrics).unwrap();
-    assert!(grouped.contains(", latency and failures (8 of 20 samples) and 4 min of"), "{grouped}");
+    assert!(grouped.contains("; samples of latency and failures (8 of 20); 4 min of"), "{grouped}");
     let first = json!({ "remaining_bake_seconds": 600.0 });
     let mut beginning = plan(json!({}));
     merge(&mut beginning, json!({ "rollout": first }));
     let missing = report(&rollout("insufficient", None, beginning)).missing.unwrap();
     assert!(
-        missing.ends_with("latency (8 of 20 samples) and the 10 min of this step."),
+        missing.ends_with("; samples of latency (8 of 20); the 10 min of this step."),
         "{missing}"
     );
     let missing = report(&holding()).missing.unwrap();
     assert_eq!(
         missing,
-        "Waiting for 88 more canary requests, 88 more stable requests and 4 min of this step's 10 min."
+        "Waiting for 88 more canary and 88 more stable requests; 4 min of this step's 10 min."
     );
 }
 
