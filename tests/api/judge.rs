@@ -25,9 +25,15 @@ fn a_slow_canary_fails_as_a_guardrail_with_the_numbers_in_the_reasons() {
     app.deploy_canary().done();
     app.toggle_slowdown_with(&json!({ "enabled": true, "delay_ms": 5 })).done();
     app.predict_times(200);
-    app.settled_health();
-    app.predict_times(100);
-    let health = app.settled_health();
+    let mut health = app.settled_health();
+    // 30 requests of the canary are enough, unless the machine is busy.
+    for _ in 0..20 {
+        app.predict_times(100);
+        health = app.settled_health();
+        if metric(&health, "latency")["classification"] == "fail" {
+            break;
+        }
+    }
     let latency = metric(&health, "latency");
     assert_eq!(latency["classification"], "fail", "{latency:#}");
     assert_eq!(latency["role"], "guardrail");

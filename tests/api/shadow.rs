@@ -90,7 +90,8 @@ fn events(app: &TestApp) -> Vec<String> {
 
 #[test]
 fn a_shift_short_of_harm_is_held_before_it_reaches_a_user_and_resume_accepts_it() {
-    let app = Setup::new().model("shifted.bin", Misbehavior::Shifted.artifact()).spawn();
+    let setup = Setup::new().model("shifted.bin", Misbehavior::Shifted.artifact());
+    let app = setup.given(|given| given.absolute_margin_ms = 50.0).spawn();
     let scores: Vec<f64> =
         (0..500).map(|number| ask(&app, number)["probability"].as_f64().unwrap()).collect();
     let mean = scores.iter().sum::<f64>() / 500.0;
