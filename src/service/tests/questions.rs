@@ -114,6 +114,7 @@ fn a_canary_may_get_no_traffic_while_its_store_is_lost_for_long() {
     assert!(said.contains("Predictions go on without the canary"), "{said}");
     assert!(said.contains("The canary gets its traffic back then"), "{said}");
     assert!(note.unwrap().contains("disk is full"), "no rollback is under way");
+    assert_eq!((second(1).2, second(600).2), (0, 0), "until the store is back");
     bench.store.full(false);
     let (said, _, canary) = second(1);
     assert_eq!((canary, said.contains("Nothing can be saved")), (10, false), "{said}");
