@@ -78,14 +78,14 @@ pub fn page() -> Fallible<bool> {
         "{ROUNDS} rounds of {} ms, with {PAGES} pages open : without",
         ROUND.as_millis()
     ));
-    told("requests/s", throughput);
-    let ratio = told("CPU of the server for a prediction", cpu);
+    print_median("requests/s", throughput);
+    let ratio = print_median("CPU of the server for a prediction", cpu);
     tell(&format!("  (limit {MOST_RATIO} for the CPU)"));
     Ok(bytes < MOST_BYTES && one < MOST_CPU && ratio <= MOST_RATIO)
 }
 
-/// Tells the median of ratios, and returns it.
-fn told(what: &str, mut ratios: Vec<f64>) -> f64 {
+/// Prints the median of ratios with its interval, and returns it.
+fn print_median(what: &str, mut ratios: Vec<f64>) -> f64 {
     ratios.sort_by(f64::total_cmp);
     let [low, high] = MEDIAN_BETWEEN.map(|place| ratios[place]);
     let median = ratios[ROUNDS / 2];

@@ -51,7 +51,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="seed of times and commands (1)")
     parser.add_argument("--rollback-latency", metavar="N", type=int, help="time this many rollbacks")
     parser.add_argument("--evidence", action="store_true", help="one verdict on what all replicas observe")
-    parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help="what fleets of so many replicas cost")
+    parser.add_argument("--sizes", metavar="N", type=int, nargs="+", help="what fleets of N replicas cost")
     parser.add_argument("--rolling", action="store_true", help="restart each replica in the middle of a ramp")
     return parser.parse_args()
 

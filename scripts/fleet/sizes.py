@@ -15,7 +15,7 @@ from fleet.replicas import ask
 from fleet.shared import Failed
 from fleet.shared import check
 
-#: Requests a second that each replica gets, from so many users.
+#: Requests a second for each replica, and the number of users they come from.
 RATE = 5
 USERS = 5000
 
@@ -101,7 +101,7 @@ def line(count: int, leader: int, before: Work, after: Work) -> str:
 
 
 def below(grown: dict[float, int], share: float) -> float:
-    """The bound below which so many saves took."""
+    """The bound within which this share of the saves ended."""
     total = grown[float("inf")]
     check(total > 0, "saves in this time", "some", grown)
     return min(bound for bound, saves in grown.items() if saves >= share * total)

@@ -102,7 +102,7 @@ pub trait Fleet: Send + Sync {
         Ok(Vec::new())
     }
 
-    /// The shares of all replicas above these numbers, ascending by replica and number, at most so many.
+    /// The shares of all replicas above these numbers, ascending by replica and number, at most `limit`.
     ///
     /// # Errors
     /// See [`StoreError`].

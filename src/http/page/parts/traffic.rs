@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use crate::service::serving::circuit_breaker::BreakerState;
 use crate::service::status::Status;
 use crate::service::status::report::facts::facts;
 
@@ -58,7 +59,8 @@ impl Traffic {
         let (canary, share) = (status.canary.as_ref(), status.share_now());
         let is_withheld = canary.is_some() && share < status.traffic_percent;
         let is_off = status.store_lost.as_ref().is_some_and(|lost| lost.canary_is_off);
-        let instead = if is_off { "nothing" } else { "probes only" };
+        let is_probed = status.breaker.as_ref().is_some_and(|it| it.state == BreakerState::Open);
+        let instead = if is_probed && !is_off { "probes only" } else { "nothing" };
         let plan = status.rollout.as_ref().and_then(|rollout| rollout.plan.as_ref());
         let steps: Vec<f64> = plan.map_or_else(Vec::new, |plan| {
             plan.plan.steps.iter().map(|step| step.weight.percent()).collect()
